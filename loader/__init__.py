@@ -1,0 +1,1 @@
+"""The loader: brings raw label lines, whole and unaltered, into Postgres."""

@@ -1,0 +1,133 @@
+"""A catalog file into catalog.image, for people who try the project out."""
+
+import csv
+import gzip
+import logging
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import psycopg
+from psycopg import errors, sql
+
+from loader.errors import LoaderError
+from loader.files import Fingerprint, check_readable, fingerprint
+
+log = logging.getLogger(__name__)
+
+NEEDED_COLUMNS = ("identifier", "provider", "tags")
+DDL = Path(__file__).with_name("catalog.sql")
+# What COPY needs to know of each kind of file. A .tsv is what Postgres' own COPY TO writes.
+FORMATS = {".csv": "csv", ".tsv": "text"}
+
+# The table's comment says which file it holds: a table without it is the user's own.
+_MARK = "Loaded by label-refinery from {name} ({bytes} bytes, SHA-256 {digest})"
+_WRITE_BYTES = 1 << 18
+
+
+def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
+    """Make catalog.image hold what the file holds, in one transaction.
+
+    Returns the number of rows, or None if it holds this file already. A table that was not made
+    by this function is never touched.
+    """
+    check_readable(path)
+    known_by = fingerprint(path)
+    with connection.transaction():
+        mark = _current_mark(connection)
+        if mark is not None and known_by.digest in mark:
+            return None
+        connection.execute(DDL.read_bytes())
+        with _open(path) as file:
+            columns = _read_header(path, file)
+            connection.execute("truncate catalog.image")
+            rows = _copy(connection, path, file, columns)
+        _write_mark(connection, path, known_by)
+    connection.execute("analyze catalog.image")
+    return rows
+
+
+def _current_mark(connection: psycopg.Connection) -> str | None:
+    found = connection.execute(
+        """
+        select obj_description(table_oid, 'pg_class')
+        from to_regclass('catalog.image') as table_oid
+        where table_oid is not null
+        """
+    ).fetchone()
+    if found is None:
+        return None
+    mark = found[0] or ""
+    if not mark.startswith("Loaded by label-refinery"):
+        raise LoaderError(
+            "catalog.image is there and was not made by load-catalog, so it is left alone. To "
+            "use it as it is, give no catalog file."
+        )
+    return mark
+
+
+def _write_mark(connection: psycopg.Connection, path: Path, known_by: Fingerprint) -> None:
+    mark = _MARK.format(name=path.name, bytes=known_by.bytes, digest=known_by.digest)
+    connection.execute(
+        sql.SQL("comment on table catalog.image is {}").format(sql.Literal(mark))
+    )
+
+
+def _open(path: Path) -> AbstractContextManager[BinaryIO]:
+    if path.suffix == ".gz":
+        return cast(AbstractContextManager[BinaryIO], gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _format(path: Path) -> str:
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    if plain.suffix not in FORMATS:
+        raise LoaderError(f"{path}: a catalog file's name ends in .csv or .tsv, or these with .gz")
+    return FORMATS[plain.suffix]
+
+
+def _read_header(path: Path, file: BinaryIO) -> list[str]:
+    delimiter = "," if _format(path) == "csv" else "\t"
+    try:
+        header = file.readline().decode("utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise LoaderError(f"{path} is no catalog file: its header is no text ({error})") from None
+    columns = next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter), [])
+    missing = [column for column in NEEDED_COLUMNS if column not in columns]
+    if missing:
+        raise LoaderError(
+            f"{path} lacks the column {', '.join(missing)}: its first line must name the columns, "
+            f"{', '.join(NEEDED_COLUMNS)} among them"
+        )
+    return columns
+
+
+def _copy(
+    connection: psycopg.Connection, path: Path, file: BinaryIO, columns: list[str]
+) -> int:
+    statement = sql.SQL("copy catalog.image ({}) from stdin (format {})").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(_format(path))
+    )
+    try:
+        with connection.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                while data := file.read(_WRITE_BYTES):
+                    copy.write(data)
+            return cursor.rowcount
+    except errors.UniqueViolation as error:
+        raise LoaderError(
+            f"{path} has an identifier twice: {error.diag.message_detail} Nothing was loaded; "
+            "leave one row of each image in the file."
+        ) from None
+    except (errors.UndefinedColumn, errors.DuplicateColumn) as error:
+        raise LoaderError(
+            f"{path}: {error.diag.message_primary}. Nothing was loaded; the columns of the table "
+            f"are in {DDL.relative_to(DDL.parent.parent)}."
+        ) from None
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise LoaderError(
+            f"{path}: {error.diag.message_primary} ({error.diag.context}). Nothing was loaded; "
+            "mend that line and try again."
+        ) from None
+    except (EOFError, OSError) as error:
+        raise LoaderError(f"{path} cannot be read to its end: {error}. Nothing was loaded.") from None

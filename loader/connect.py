@@ -1,0 +1,64 @@
+"""Where the database is, and a connection to it.
+
+The user's own server if `PGHOST`, `PGHOSTADDR` or `PGSERVICE` is set; else the embedded one.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.pq import Conninfo
+
+from loader.errors import LoaderError
+from loader.server import DATABASE, Server
+
+OWN_SERVER = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
+
+
+def has_own_server(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the environment names a server, so that the embedded one is left alone."""
+    return any(environment.get(name) for name in OWN_SERVER)
+
+
+def connection_environment() -> dict[str, str]:
+    """Return the libpq variables that lead to the database, without the password.
+
+    For programs that do not read `PGSERVICE` themselves, as dbt.
+    """
+    if not has_own_server():
+        return Server.of_project().environment()
+    # libpq's own answer: environment, service file and built-in defaults in one.
+    options = {
+        option.envvar.decode(): option.val.decode()
+        for option in Conninfo.get_defaults()
+        if option.envvar and option.val
+    }
+    names = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE")
+    return {name: options[name] for name in names if name in options} | {
+        "PGDATABASE": options.get("PGDATABASE", DATABASE),
+    }
+
+
+@contextmanager
+def connect() -> Iterator[psycopg.Connection]:
+    """Open a connection in autocommit mode, so that each transaction is an explicit block."""
+    where = {} if has_own_server() else Server.of_project().parameters()
+    if has_own_server() and not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
+        where = {"dbname": DATABASE}
+    try:
+        connection = psycopg.connect(**where, autocommit=True, application_name="label-refinery")
+    except psycopg.OperationalError as error:
+        raise LoaderError(_unreachable(error)) from None
+    with connection:
+        yield connection
+
+
+def _unreachable(error: psycopg.OperationalError) -> str:
+    reason = " ".join(str(error).split())
+    if has_own_server():
+        return f"no connection: {reason}. Check PGHOST, PGPORT, PGUSER, PGDATABASE and PGPASSWORD."
+    return (
+        f"no connection to the embedded server: {reason}. Start it with "
+        "`python -m loader server start`, or set PGHOST to use your own."
+    )
