@@ -1,0 +1,23 @@
+{#- Chunks are committed in any order, so below the highest response_id that can be seen others may
+    still be on their way; a run that went by the highest would never read them. Each loading
+    transaction holds this advisory lock in shared mode, see loader/copy.py. Taking it alone for a
+    moment waits for them, so that every id handed out until then is settled; loads go on at once,
+    and what they bring is the next run's. -#}
+{% macro settle_responses() -%}
+    {%- set responses = source('rekognition', 'rekognition_responses') -%}
+    select pg_advisory_lock('{{ responses }}'::regclass::bigint);
+    select set_config(
+        'label_refinery.last_settled_response_id',
+        (select last_value from {{ responses.schema }}.rekognition_responses_response_id_seq)::text,
+        true
+    );
+    select pg_advisory_unlock('{{ responses }}'::regclass::bigint);
+{%- endmacro %}
+
+{#- What settle_responses found; without it, as in a unit test, every response counts. -#}
+{% macro last_settled_response_id() -%}
+    coalesce(
+        nullif(current_setting('label_refinery.last_settled_response_id', true), '')::bigint,
+        9223372036854775807
+    )
+{%- endmacro %}

@@ -1,0 +1,43 @@
+with
+
+images as (
+    select * from {{ ref('stg_catalog__images') }}
+),
+
+machine_tags as (
+    select * from {{ ref('machine_tags') }}
+),
+
+merged as (
+    select
+        {{ catalog_columns(of='images', instead={'tags': 'merged.tags'}) }}
+    from images
+    -- One look-up by index an image: machine_tags need not be sorted or hashed, at any size.
+    left join lateral (
+        select
+            array_agg(machine_tags.provider) as providers,
+            jsonb_agg(machine_tags.tags order by machine_tags.provider) as tag_arrays
+        from machine_tags
+        where machine_tags.identifier = images.identifier
+    ) as machine on true
+    cross join lateral (
+        select
+            case
+                when machine.providers is null then images.tags
+                else (
+                    select coalesce(jsonb_agg(element.tag order by element.source, element.position), '[]')
+                    from (
+                        select 0 as source, own.position, own.tag
+                        from jsonb_array_elements(images.tags) with ordinality as own (tag, position)
+                        where (own.tag ->> 'provider' = any (machine.providers)) is not true
+                        union all
+                        select list.source, added.position, added.tag
+                        from jsonb_array_elements(machine.tag_arrays) with ordinality as list (tags, source)
+                        cross join lateral jsonb_array_elements(list.tags) with ordinality as added (tag, position)
+                    ) as element
+                )
+            end as tags
+    ) as merged
+)
+
+select * from merged

@@ -1,0 +1,123 @@
+"""A real Postgres of each version for every test, and the project built on it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from loader.connect import OWN_SERVER
+from loader.server import PROJECT, ROLE, Server, find_binaries
+
+# Postgres 15 is the oldest that the project promises to work on; Debian's package puts it there.
+BINARIES = {18: None, 15: Path("/usr/lib/postgresql/15/bin")}
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of its own, and how to run the project's programs on it."""
+
+    host: str
+    name: str
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if name not in OWN_SERVER}
+        where = {"PGHOST": self.host, "PGPORT": "5432", "PGUSER": ROLE, "PGDATABASE": self.name}
+        return clean | where
+
+    @contextmanager
+    def connect(self) -> Iterator[psycopg.Connection]:
+        with psycopg.connect(
+            host=self.host, port=5432, user=ROLE, dbname=self.name, autocommit=True
+        ) as connection:
+            yield connection
+
+    def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a Python module of the project, such as `loader`, as a user would."""
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+
+    def loader(self, *arguments: str) -> str:
+        """Run a loader command that has to succeed, and return what it printed."""
+        done = self.run("loader", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run dbt, with its artifacts in a folder of this database."""
+        paths = ("--target-path", str(self.folder / "target"), "--log-path", str(self.folder))
+        return self.run("dbt.cli.main", "--no-use-colors", *arguments, *paths)
+
+    def build(self, *arguments: str) -> None:
+        """Run dbt with arguments that have to succeed."""
+        done = self.dbt(*arguments)
+        assert done.returncode == 0, done.stdout
+
+    def results(self) -> list[dict[str, Any]]:
+        """Return the results of the last dbt command, one a node."""
+        results = json.loads((self.folder / "target" / "run_results.json").read_text())["results"]
+        assert isinstance(results, list)
+        return results
+
+    def compiled(self, model: str) -> str:
+        """Return the SQL that dbt made of a mart in its last run."""
+        folder = self.folder / "target" / "compiled" / "label_refinery" / "models" / "marts"
+        return (folder / f"{model}.sql").read_text()
+
+
+@pytest.fixture(scope="session", params=BINARIES, ids=lambda version: f"postgres{version}")
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A running server of each version that is installed."""
+    binaries = BINARIES[request.param]
+    if binaries is not None and not binaries.exists():
+        pytest.skip(f"Postgres {request.param} is not installed in {binaries}")
+    home = tmp_path_factory.mktemp(f"postgres{request.param}") / "home"
+    running = Server(home, binaries or find_binaries())
+    running.start()
+    yield running
+    running.remove()
+
+
+@contextmanager
+def _fresh_database(server: Server, name: str, folder: Path) -> Iterator[Database]:
+    host = server.parameters()["host"]
+    with DatabaseJanitor(user=ROLE, host=host, port=5432, dbname=name, connection_timeout=10):
+        yield Database(host, name, folder)
+
+
+@pytest.fixture
+def database(server: Server, tmp_path: Path) -> Iterator[Database]:
+    """An empty database."""
+    with _fresh_database(server, "empty", tmp_path) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The project built on an empty catalog, for tests that bring their own rows."""
+    folder = tmp_path_factory.mktemp("project")
+    with _fresh_database(server, "project", folder) as fresh:
+        fresh.loader("init")
+        with fresh.connect() as connection:
+            connection.execute((PROJECT / "loader" / "catalog.sql").read_bytes())
+        fresh.build("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
+        yield fresh
