@@ -86,20 +86,24 @@ class Server:
         return cls(PROJECT / ".postgres")
 
     @property
+    def _real_home(self) -> Path:
+        return self.home.resolve()  # the link itself may lie where `nobody` cannot go
+
+    @property
     def data(self) -> Path:
         """The data folder."""
-        return self.home / "data"
+        return self._real_home / "data"
 
     @property
     def log(self) -> Path:
         """The server's log file."""
-        return self.home / "postgres.log"
+        return self._real_home / "postgres.log"
 
     @cached_property
     def _bin(self) -> Path:
         found = self.binaries or find_binaries()
         is_packaged = found.parent.name == "pginstall"
-        return _copy_binaries(found, self.home) if self._is_root and is_packaged else found
+        return _copy_binaries(found, self._real_home) if self._is_root and is_packaged else found
 
     @property
     def _is_root(self) -> bool:
@@ -155,7 +159,8 @@ class Server:
         """Stop it and delete its home, data included."""
         if self.home.exists():
             self.stop()
-            shutil.rmtree(self.home.resolve())
+            shutil.rmtree((self.home / "socket").resolve(), ignore_errors=True)
+            shutil.rmtree(self._real_home)
         if self.home.is_symlink():
             self.home.unlink()
 
