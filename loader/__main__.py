@@ -15,7 +15,7 @@ from loader.errors import LoaderError
 from loader.files import find_files
 from loader.load import DEFAULT_WORKERS, load_files
 from loader.schema import create_schema, require_schema
-from loader.server import Server
+from loader.server import Server, find_binaries
 
 log = logging.getLogger("loader")
 
@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
 
     rejects = commands.add_parser("rejects", help="list the lines that Postgres did not take")
     rejects.set_defaults(run=_rejects)
+
+    psql = commands.add_parser("psql", help="open the database in psql")
+    psql.set_defaults(run=_psql)
 
     server = commands.add_parser("server", help="the embedded Postgres, for trials")
     server.add_argument(
@@ -148,6 +151,11 @@ def _rejects(_: argparse.Namespace) -> None:
             """
         ):
             print(f"{name}: byte {offset}: {reason}")
+
+
+def _psql(_: argparse.Namespace) -> None:
+    program = find_binaries() / "psql"
+    os.execve(program, [program], os.environ | connection_environment())  # noqa: S606 - no shell
 
 
 def _server(options: argparse.Namespace) -> None:

@@ -2,8 +2,9 @@
 
 import csv
 import gzip
-import logging
+import re
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -13,16 +14,36 @@ from psycopg import errors, sql
 from loader.errors import LoaderError
 from loader.files import Fingerprint, check_readable, fingerprint
 
-log = logging.getLogger(__name__)
-
 NEEDED_COLUMNS = ("identifier", "provider", "tags")
 DDL = Path(__file__).with_name("catalog.sql")
 # What COPY needs to know of each kind of file. A .tsv is what Postgres' own COPY TO writes.
 FORMATS = {".csv": "csv", ".tsv": "text"}
 
 # The table's comment says which file it holds: a table without it is the user's own.
-_MARK = "Loaded by label-refinery from {name} ({bytes} bytes, SHA-256 {digest})"
+_MARK = "Loaded by label-refinery from {file} ({bytes} bytes, SHA-256 {digest})"
+_MARK_PATTERN = re.compile(r"Loaded by label-refinery from (.*) \(\d+ bytes, SHA-256 (\w+)\)")
 _WRITE_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where catalog.image is from: a file, if `load_catalog` made it, else unknown."""
+
+    exists: bool
+    file: str | None = None
+    digest: str | None = None
+
+
+def catalog_origin(connection: psycopg.Connection) -> Origin:
+    """Return where catalog.image is from."""
+    exists, comment = connection.execute(
+        """
+        select table_oid is not null, obj_description(table_oid, 'pg_class')
+        from to_regclass('catalog.image') as table_oid
+        """
+    ).fetchone() or (False, None)
+    mark = _MARK_PATTERN.fullmatch(comment or "")
+    return Origin(exists, mark[1], mark[2]) if mark else Origin(exists)
 
 
 def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
@@ -33,10 +54,15 @@ def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
     """
     check_readable(path)
     known_by = fingerprint(path)
+    origin = catalog_origin(connection)
+    if origin.exists and origin.file is None:
+        raise LoaderError(
+            "catalog.image is there and was not made by load-catalog, so it is left alone. To "
+            "use it as it is, give no catalog file."
+        )
+    if origin.digest == known_by.digest:
+        return None
     with connection.transaction():
-        mark = _current_mark(connection)
-        if mark is not None and known_by.digest in mark:
-            return None
         connection.execute(DDL.read_bytes())
         with _open(path) as file:
             columns = _read_header(path, file)
@@ -47,30 +73,9 @@ def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
     return rows
 
 
-def _current_mark(connection: psycopg.Connection) -> str | None:
-    found = connection.execute(
-        """
-        select obj_description(table_oid, 'pg_class')
-        from to_regclass('catalog.image') as table_oid
-        where table_oid is not null
-        """
-    ).fetchone()
-    if found is None:
-        return None
-    mark = found[0] or ""
-    if not mark.startswith("Loaded by label-refinery"):
-        raise LoaderError(
-            "catalog.image is there and was not made by load-catalog, so it is left alone. To "
-            "use it as it is, give no catalog file."
-        )
-    return mark
-
-
 def _write_mark(connection: psycopg.Connection, path: Path, known_by: Fingerprint) -> None:
-    mark = _MARK.format(name=path.name, bytes=known_by.bytes, digest=known_by.digest)
-    connection.execute(
-        sql.SQL("comment on table catalog.image is {}").format(sql.Literal(mark))
-    )
+    mark = _MARK.format(file=path, bytes=known_by.bytes, digest=known_by.digest)
+    connection.execute(sql.SQL("comment on table catalog.image is {}").format(sql.Literal(mark)))
 
 
 def _open(path: Path) -> AbstractContextManager[BinaryIO]:
@@ -102,9 +107,7 @@ def _read_header(path: Path, file: BinaryIO) -> list[str]:
     return columns
 
 
-def _copy(
-    connection: psycopg.Connection, path: Path, file: BinaryIO, columns: list[str]
-) -> int:
+def _copy(connection: psycopg.Connection, path: Path, file: BinaryIO, columns: list[str]) -> int:
     statement = sql.SQL("copy catalog.image ({}) from stdin (format {})").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(_format(path))
     )
@@ -130,4 +133,6 @@ def _copy(
             "mend that line and try again."
         ) from None
     except (EOFError, OSError) as error:
-        raise LoaderError(f"{path} cannot be read to its end: {error}. Nothing was loaded.") from None
+        raise LoaderError(
+            f"{path} cannot be read to its end: {error}. Nothing was loaded."
+        ) from None

@@ -57,7 +57,7 @@ def find_files(patterns: Iterable[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matches = sorted(glob.glob(pattern, recursive=True)) if _is_glob(pattern) else [pattern]
+        matches = _expand(pattern) if _is_glob(pattern) else [pattern]
         if not matches:
             raise LoaderError(f"no file matches {pattern}")
         for match in matches:
@@ -66,6 +66,10 @@ def find_files(patterns: Iterable[str]) -> list[Path]:
     for path in found:
         _check_text(path)
     return list(found)
+
+
+def _expand(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute patterns too
 
 
 def _is_glob(pattern: str) -> bool:

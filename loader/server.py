@@ -44,7 +44,7 @@ log_min_messages = warning
 
 
 def find_binaries() -> Path:
-    """Return the folder of `postgres`, `initdb` and `pg_ctl`: $POSTGRES_BINDIR, else a package's."""
+    """Return the folder of Postgres' programs: $POSTGRES_BINDIR, else a package's."""
     if named := os.environ.get("POSTGRES_BINDIR"):
         if not (Path(named) / "initdb").exists():
             raise LoaderError(f"POSTGRES_BINDIR={named} holds no initdb; name a bin folder.")
@@ -62,7 +62,7 @@ def find_binaries() -> Path:
 
 
 def _copy_binaries(binaries: Path, home: Path) -> Path:
-    """Copy a package's server, with the libraries that lie beside the package, and return its bin."""
+    """Copy a package's server and the libraries beside the package; return its programs."""
     package = binaries.parent.parent
     libraries = package.parent / f"{package.name}.libs"
     copied = home / "program" / package.name
@@ -231,12 +231,19 @@ class Server:
         fatal = [line for line in lines if "FATAL:" in line]
         return fatal[-1].partition("FATAL:")[2].strip() if fatal else "its log gives no reason"
 
+    def recreate_database(self) -> None:
+        """Drop the database with all that is in it, and create it empty."""
+        self._run("dropdb", *self._where(), "--if-exists", "--force", DATABASE)
+        self._create_database()
+
     def _create_database(self) -> None:
-        where = ["-h", self.parameters()["host"], "-p", "5432", "-U", ROLE]
-        exists = "select 1 from pg_database where datname = 'refinery'"
-        found = self._run("psql", *where, "-d", "postgres", "-Atc", exists)
+        exists = f"select 1 from pg_database where datname = '{DATABASE}'"  # noqa: S608 - a constant
+        found = self._run("psql", *self._where(), "-d", "postgres", "-Atc", exists)
         if not found.stdout.strip():
-            self._run("createdb", *where, DATABASE)
+            self._run("createdb", *self._where(), DATABASE)
+
+    def _where(self) -> tuple[str, ...]:
+        return ("-h", self.parameters()["host"], "-p", "5432", "-U", ROLE)
 
     def _run(
         self, program: str, *arguments: str, check: bool = True

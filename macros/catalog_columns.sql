@@ -4,8 +4,21 @@
     Postgres has no `select * except`, and the catalog's further columns must pass through. -#}
 {% macro catalog_columns(of, instead) -%}
     {%- if not execute -%}
-        {{ return('*') }}
+        {{ of }}.*
+    {%- else -%}
+        {%- for name in catalog_column_types() -%}
+            {%- if name in instead -%}
+                {{ instead[name] }} as {{ adapter.quote(name) }}
+            {%- else -%}
+                {{ of }}.{{ adapter.quote(name) }}
+            {%- endif -%}
+            {{ ',\n        ' if not loop.last }}
+        {%- endfor -%}
     {%- endif -%}
+{%- endmacro %}
+
+{#- The names of the catalog's columns with their types, or an error that says which is missing. -#}
+{% macro catalog_column_types() -%}
     {%- set table = load_relation(
         api.Relation.create(
             database=target.database,
@@ -22,27 +35,18 @@
     {%- endif -%}
     {%- set types = {} -%}
     {%- for column in adapter.get_columns_in_relation(table) -%}
-        {%- do types.update({column.name: column.data_type}) -%}
+        {%- do types.update({column.name: column.dtype}) -%}
     {%- endfor -%}
-    {%- for needed, allowed in {
-        'identifier': ['uuid'],
-        'provider': ['text', 'character varying'],
-        'tags': ['jsonb']
-    }.items() -%}
-        {%- if types.get(needed, '').split('(')[0] not in allowed -%}
+    {%- set needed_types = {
+        'identifier': ['uuid'], 'provider': ['text', 'character varying'], 'tags': ['jsonb']
+    } -%}
+    {%- for needed, allowed in needed_types.items() -%}
+        {%- if types.get(needed) not in allowed -%}
             {{ exceptions.raise_compiler_error(
                 table ~ " needs a column " ~ needed ~ " of type " ~ allowed[0]
-                ~ (", it has " ~ types[needed] if needed in types else ", it has none")
-                ~ "."
+                ~ (", not " ~ types[needed] if needed in types else "; it has none") ~ "."
             ) }}
         {%- endif -%}
     {%- endfor -%}
-    {%- for name in types -%}
-        {%- if name in instead -%}
-            {{ instead[name] }} as {{ adapter.quote(name) }}
-        {%- else -%}
-            {{ of }}.{{ adapter.quote(name) }}
-        {%- endif -%}
-        {{ ',\n        ' if not loop.last }}
-    {%- endfor -%}
+    {{ return(types) }}
 {%- endmacro %}

@@ -65,7 +65,7 @@
                 (select providers from {{ policy }}) -> field.provider as provider_rule,
                 case
                     when field.provider is null then field.has_accuracy
-                    else field.provider is distinct from {{ image_provider }}
+                    else not coalesce(field.provider = {{ image_provider }}, false)
                 end as is_machine_tag
         ) as found
     )

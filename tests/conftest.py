@@ -42,28 +42,28 @@ class Database:
         ) as connection:
             yield connection
 
-    def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a Python module of the project, such as `loader`, as a user would."""
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a program in the project's folder on this database, as a user would."""
         return subprocess.run(
-            [sys.executable, "-m", *command],
+            command,
             cwd=PROJECT,
             env=self.environment,
             capture_output=True,
             text=True,
             check=False,
-            **options,
         )
 
     def loader(self, *arguments: str) -> str:
         """Run a loader command that has to succeed, and return what it printed."""
-        done = self.run("loader", *arguments)
+        done = self.run(sys.executable, "-m", "loader", *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run dbt, with its artifacts in a folder of this database."""
         paths = ("--target-path", str(self.folder / "target"), "--log-path", str(self.folder))
-        return self.run("dbt.cli.main", "--no-use-colors", *arguments, *paths)
+        dbt = Path(sys.executable).with_name("dbt")
+        return self.run(dbt, "--no-use-colors", *arguments, *paths)
 
     def build(self, *arguments: str) -> None:
         """Run dbt with arguments that have to succeed."""
@@ -119,5 +119,5 @@ def project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         fresh.loader("init")
         with fresh.connect() as connection:
             connection.execute((PROJECT / "loader" / "catalog.sql").read_bytes())
-        fresh.build("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
+        fresh.build("build", "--exclude-resource-types", "unit_test", "test")
         yield fresh

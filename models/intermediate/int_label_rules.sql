@@ -36,7 +36,7 @@ entries as (
         false as is_reviewed,
         false as is_included,
         -- A misspelt handling withholds, until the tests are heeded.
-        handling is distinct from 'flag' as is_withheld,
+        coalesce(handling, '') <> 'flag' as is_withheld,
         null as minimum_accuracy,
         case when handling = 'flag' then category end as flag_category
     from sensitive

@@ -25,15 +25,29 @@ merged as (
             case
                 when machine.providers is null then images.tags
                 else (
-                    select coalesce(jsonb_agg(element.tag order by element.source, element.position), '[]')
+                    select
+                        coalesce(
+                            jsonb_agg(element.tag order by element.source, element.position), '[]'
+                        )
                     from (
-                        select 0 as source, own.position, own.tag
-                        from jsonb_array_elements(images.tags) with ordinality as own (tag, position)
-                        where (own.tag ->> 'provider' = any (machine.providers)) is not true
+                        select
+                            0 as source,
+                            own.position,
+                            own.tag
+                        from
+                            jsonb_array_elements(images.tags) with ordinality as own (tag, position)
+                        where (own.tag ->> 'provider' = any(machine.providers)) is not true
                         union all
-                        select list.source, added.position, added.tag
-                        from jsonb_array_elements(machine.tag_arrays) with ordinality as list (tags, source)
-                        cross join lateral jsonb_array_elements(list.tags) with ordinality as added (tag, position)
+                        select
+                            list.source,
+                            added.position,
+                            added.tag
+                        from
+                            jsonb_array_elements(machine.tag_arrays) with ordinality
+                                as list (tags, source)
+                        cross join
+                            lateral jsonb_array_elements(list.tags) with ordinality
+                                as added (tag, position)
                     ) as element
                 )
             end as tags

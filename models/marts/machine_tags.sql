@@ -74,7 +74,9 @@ tagged as (
                         {{ trim_white_space("element.label ->> 'Name'") }}
                     ) as name,
                     trim_scale((element.label -> 'Confidence')::numeric * 0.01) as accuracy
-                from jsonb_array_elements(response.labels) with ordinality as element (label, position)
+                from
+                    jsonb_array_elements(response.labels) with ordinality
+                        as element (label, position)
                 where {{ is_good_label('element.label') }}
             ) as label
             order by label.name asc, label.accuracy desc, label.position asc

@@ -6,23 +6,24 @@ responses as (
 
 with_problem as (
     select
-        response_id,
+        responses.response_id,
         coalesce(
-            problem,
+            responses.problem,
             case
                 when exists (
                     select 1
-                    from jsonb_array_elements(labels) as element (label)
+                    from jsonb_array_elements(responses.labels) as element (label)
                     where not {{ is_good_label('element.label') }}
                 ) then 'invalid_label'
             end
         ) as problem,
-        document
+        responses.document
     from responses
 ),
 
 rejected as (
-    select * from with_problem where problem is not null
+    select * from with_problem
+    where problem is not null
 )
 
 select * from rejected

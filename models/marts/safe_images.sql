@@ -5,7 +5,8 @@ images as (
 ),
 
 without_sensitivity as (
-    select * from images where sensitivity = '{}'
+    select * from images
+    where sensitivity = '{}'
 )
 
 select * from without_sensitivity

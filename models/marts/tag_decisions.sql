@@ -7,7 +7,7 @@ images as (
 decided as (
     select
         images.identifier,
-        tag.position::integer as position,
+        tag.position,
         tag.name,
         tag.provider,
         tag.accuracy,

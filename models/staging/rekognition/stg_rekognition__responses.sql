@@ -18,7 +18,7 @@ checked as (
                 or document ->> 'image_uuid'
                 !~ '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$'
                 then 'invalid_image_uuid'
-            when jsonb_typeof(document #> '{response,Labels}') is distinct from 'array'
+            when coalesce(jsonb_typeof(document #> '{response,Labels}'), '') <> 'array'
                 then 'missing_labels'
         end as problem
     from responses

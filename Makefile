@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+.PHONY: help install run psql test lint lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SQL := models tests/label_policy tests/models
+
+# The user's files for `make run`; exported, so that no shell reads what is in them.
+LABELS ?=
+CATALOG ?=
+export LABELS CATALOG
+
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+install: $(VENV)/installed ## make the virtual environment from requirements.lock
+
+$(VENV)/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
+	@echo "▸ Installing what requirements.lock pins into $(VENV), once"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --disable-pip-version-check \
+		--requirement requirements.lock
+	@touch $@
+
+run: install ## from label files to published tags; LABELS=… CATALOG=… for your own files
+	@$(BIN)/python run.py --labels "$$LABELS" --catalog "$$CATALOG"
+
+psql: install ## open the database in psql
+	@PGOPTIONS='-c search_path=refinery' $(BIN)/python -m loader psql
+
+lint: install ## ruff, sqlfluff, the label policy's files, dbt parse with warnings as errors
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
+	@$(BIN)/python -m policy check
+	@$(BIN)/dbt --quiet --warn-error parse --no-partial-parse
+
+test: lint ## everything that is checked: lint, dbt's tests and pytest, on real servers
+	@$(BIN)/python -m pytest
+
+lock: ## resolve pyproject.toml into requirements.lock; needs uv
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--group dev pyproject.toml --output-file requirements.lock
+
+clean: ## stop the embedded server and delete all that make and dbt have made
+	@[ ! -e .postgres ] || $(BIN)/python -m loader server remove
+	@rm -rf $(VENV) sample target logs .pytest_cache .ruff_cache .hypothesis

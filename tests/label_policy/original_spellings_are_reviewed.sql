@@ -1,0 +1,8 @@
+-- Guards: a name that is corrected was read by people; older catalog tags still carry it.
+select correction.original
+from {{ ref('label_corrections') }} as correction
+where not exists (
+    select 1
+    from {{ ref('reviewed_labels') }} as reviewed
+    where {{ label_key('reviewed.label') }} = {{ label_key('correction.original') }}
+)

@@ -1,0 +1,674 @@
+"""What the models make of responses and tags, compared with a plain reading of the rules."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from itertools import chain, product
+from uuid import UUID
+
+import psycopg
+import pytest
+from conftest import Database, _fresh_database
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+from psycopg.types.json import set_json_loads
+from reading_of_the_rules import (
+    DECISIONS,
+    MACHINE,
+    PROBLEMS,
+    Json,
+    Policy,
+    Tag,
+    accuracy_of,
+    decide,
+    documents,
+    json_text,
+    machine_tags,
+    merged,
+    parse,
+    problems,
+    provider_of,
+    published,
+    winners,
+)
+
+from loader.server import PROJECT, Server
+
+REAL_DATA = PROJECT.parent / "shared" / "data"
+OWN_POLICY = PROJECT / "seeds" / "label_policy"
+
+# A policy with all that the project's own leaves out or its tests forbid.
+ODD_FILES = {
+    "included_labels": """label,minimum_accuracy
+Cat,
+Gorilla,0.99
+ spaced OUT\t,
+Low,0.1
+Zero,0
+Machete,
+Sword,0.95
+Loose,
+Both,
+Old Name,
+ATM,
+Chat\N{LATIN SMALL LETTER E WITH ACUTE}au,
+100% Wool,
+cc0 Museum,
+""",
+    "reviewed_labels": """label,note
+CAT,
+gorilla,
+Spaced Out,
+Low,
+Zero,
+Machete,
+Sword,
+Both,
+Old Name,
+ATM,
+CHAT\N{LATIN CAPITAL LETTER E WITH ACUTE}AU,
+100% wool,
+cc0 museum,
+Bandage,
+Slum,
+""",
+    "sensitive_labels": """label,category,handling,reason
+ Sword ,weapons,flag,
+MACHETE,tools,flag,
+Bandage,injury,flag,
+Rifle,weapons,flag,
+Both,age,hide,
+Girl,gender,withhold,
+Old Girl,gender,,
+""",
+    "label_corrections": """original,corrected
+Atm,ATM
+Old Name,Name
+Old Girl,Cat
+Unread,Read
+Name,Cat
+""",
+    "tag_providers": """provider,minimum_accuracy,is_withheld,note
+clarifai,,true,
+strict,0.95,false,
+lax,0.5,false,
+silent,,false,
+5,0.25,false,
+Clarifai ,0.9,true,
+""",
+    "denied_tag_patterns": """pattern,match,reason
+ EXACTLY ,exact,
+50%,contains,
+a_b,exact,
+back\\slash,contains,
+cc0,,
+Glob,glob,
+""",
+}
+
+
+def odd_rows() -> dict[str, list[dict[str, str]]]:
+    return {name: list(csv.DictReader(io.StringIO(text))) for name, text in ODD_FILES.items()}
+
+
+@dataclass(frozen=True)
+class PolicyInUse:
+    """A policy as the reading has it, and the rows to put into the seeds, None for their own."""
+
+    reading: Policy
+    rows: Mapping[str, list[dict[str, str]]] | None = None
+
+
+@pytest.fixture(scope="session", params=["own", "odd"])
+def policy(request: pytest.FixtureRequest) -> PolicyInUse:
+    """The project's policy, and the odd one."""
+    if request.param == "own":
+        return PolicyInUse(Policy.read(OWN_POLICY))
+    return PolicyInUse(Policy.of(odd_rows()), odd_rows())
+
+
+# What examples are made of
+
+
+@dataclass(frozen=True)
+class Image:
+    """A row of the catalog; `tags` is JSON as text, None for SQL's null."""
+
+    identifier: UUID
+    provider: str | None
+    tags: str | None
+
+    @property
+    def tag_list(self) -> Json:
+        return None if self.tags is None else parse(self.tags)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A catalog, the lines of a label file, and the tags of one more machine by image."""
+
+    images: list[Image]
+    lines: list[bytes] = field(default_factory=list)
+    other_machine: Mapping[UUID, list[Tag]] = field(default_factory=dict)
+
+
+OTHER_MACHINE = "clarifai"
+INTO_MACHINE_TAGS = (
+    "insert into refinery.machine_tags"
+    " (identifier, provider, tags, label_model_version, response_id) "
+)
+# With letters, so that upper case is another spelling.
+IDENTIFIERS = [UUID(int=0xABCDEF00_0000_4000_8000_000000000000 + number) for number in range(8)]
+MISSING = object()
+
+NAMES = [
+    *("Cat", "Gorilla", "Sword", "Girl", "Slum", "Bride", "Mold", "Kid", "Bandage", "Rifle"),
+    *("Atm", "ATM", "Ballerina", "RAM Memory", "iPod", "Château de Chambord", "Nobody Knows This"),
+    *("by", "by-nc", "no person", "squareformat", "uploaded", "cc0", "pdm", "a:b", "x=y"),
+    *("Spaced Out", "Low", "Zero", "Machete", "Loose", "Both", "Old Name", "Old Girl", "Unread"),
+    *("Name", "Chatéau", "100% Wool", "cc0 Museum", "exactly", "50%", "500", "a_b", "aXb"),
+    *("back\\slash", "backslash", "glob"),
+]
+FEW_NAMES = ["Cat", "Gorilla", "Sword", "Girl", "Low", "Zero", "Atm", "Nobody Knows This", "cc0"]
+BLANK_NAMES = ["", " ", " \t\n\r\f\v"]
+# What is no white space to trim: no-break, next line, ideographic, zero width, unit separator.
+OTHER_SPACES = "\N{NO-BREAK SPACE}\x85\N{IDEOGRAPHIC SPACE}\N{ZERO WIDTH SPACE}\x1f"
+SPELLINGS = [
+    "{}",
+    *(f"{space}{{}}{space}" for space in " \t\n\r\f\v"),
+    *(f"{{}}{space}" for space in OTHER_SPACES),
+    " \v\t{}",
+    "{}\n\f\r",
+    "v{}v",
+    "my {} too",
+]
+CASES = [
+    str,
+    str.upper,
+    str.lower,
+    str.swapcase,
+    lambda name: name.replace("k", "\N{KELVIN SIGN}").replace("K", "\N{KELVIN SIGN}"),
+    lambda name: name.replace("i", "\N{LATIN SMALL LETTER DOTLESS I}"),
+    lambda name: name.replace("i", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"),
+]
+
+
+def numbers(*texts: str) -> list[Json]:
+    return [Decimal(text) for text in texts]
+
+
+ACCURACIES = [
+    MISSING,
+    None,
+    *numbers("0", "-0", "1", "1.000", "0.9", "0.90", "0.8999999", "0.5", "0.4999", "0.1", "0.09"),
+    *numbers("0.95", "0.9499", "0.98", "0.99", "0.9899999", "0.25", "0.2499", "1.0000001", "-0.1"),
+    *numbers("90", "0.00000000000000000000000000000000000001"),
+    *("0.90", "0.9", "0.8999999", "1e-1", "9.5E-01", "+0.95", "-0", "-0.1", ".95", "1.", "1.0"),
+    *("0.98", " 0.98", "0.98 ", "0.98\n", "0x1", "0b1", "1_0", "0.9_5", "", ".", "-", "e1", "1e"),
+    *("NaN", "Infinity", "-Infinity", "1e-999", "1e999", "1e-0001", "0,98", "1f", "null", "true"),
+    *("0" * 100, "0" * 101, "0" * 150, "0" * 100 + ".9", "0" * 101 + ".9"),
+    *("0." + "9" * 100, "0." + "9" * 101, "." + "9" * 100, "." + "9" * 101),
+    "\N{ARABIC-INDIC DIGIT ZERO}",
+    *(True, False, {}, [], [Decimal("0.95")], {"a": Decimal(1)}),
+]
+FEW_ACCURACIES = [MISSING, None, *numbers("0.99", "0.92", "0.5"), "0.99", "much"]
+ODD_PROVIDER: Json = {"bb": [Decimal("1.50"), True, None], "a": "x"}
+PROVIDERS = [
+    *(MISSING, None, MACHINE, "clarifai", "flickr", "Flickr", "flickr ", ""),
+    *("strict", "lax", "silent", "Clarifai ", "5", "true", Decimal(5), True, ODD_PROVIDER),
+]
+FEW_PROVIDERS = [MISSING, "flickr", MACHINE, "lax"]
+IMAGE_PROVIDERS = [None, "flickr", "clarifai", MACHINE, "5", "true", "", json_text(ODD_PROVIDER)]
+ODD_TAGS: list[Json] = [
+    *(None, "Cat", Decimal(5), True, [], ["name"], [{"name": "Cat"}], {}),
+    *({"name": None}, {"name": Decimal(5)}, {"name": ["Cat"]}, {"Name": "Cat"}),
+    *({"name": blank, "provider": "flickr"} for blank in BLANK_NAMES),
+    {"name": "Cat", "unstable__provider": [Decimal("1.50")], "provider": "flickr"},
+    {"provider": MACHINE},
+    {"provider": OTHER_MACHINE, "accuracy": Decimal("0.99")},
+]
+ODD_TAG_COLUMNS = [None, "null", "{}", '"Cat"', "5", "true", "[]", '{"name": "Cat"}']
+
+CONFIDENCES = [
+    MISSING,
+    None,
+    *numbers("0", "-0", "-0.0", "100", "100.0", "100.0000001", "-1", "-0.0000001", "90", "90.00"),
+    *numbers("89.9999999", "99.048286438", "99.82632446289062", "50.10", "0.000000000000000001"),
+    *numbers("99." + "9" * 60, "99." + "9" * 59 + "8", "9", "0.1"),
+    *("99", "", True, [], {}, [Decimal(99)]),
+]
+ODD_LABELS: list[Json] = [
+    *(None, "Cat", Decimal(5), [], ["Name", "Confidence"], {}),
+    *({"Name": name, "Confidence": Decimal(99)} for name in (None, Decimal(5), ["Cat"], {})),
+    *({"Name": name, "Confidence": Decimal(99)} for name in BLANK_NAMES),
+    {"name": "Cat", "confidence": Decimal(99)},
+]
+ODD_IDENTIFIERS: list[Json] = [
+    *(MISSING, None, Decimal(5), True, [], {}, [str(IDENTIFIERS[0])], "", "not one"),
+    *(f"{{{IDENTIFIERS[0]}}}", IDENTIFIERS[0].hex, f"urn:uuid:{IDENTIFIERS[0]}"),
+    *(f" {IDENTIFIERS[0]}", f"{IDENTIFIERS[0]}\n", f"{IDENTIFIERS[0]}0", str(IDENTIFIERS[0])[:-1]),
+    str(IDENTIFIERS[0]).replace("a", "g"),
+    str(IDENTIFIERS[0]).replace("-", "_"),
+    "abcd-ef00-0000-4000-8000-0000-0000-0000",
+]
+ODD_RESPONSES: list[Json] = [
+    *(MISSING, None, [], "Labels", Decimal(5), {}, [{"Labels": []}]),
+    *({"Labels": labels} for labels in (None, {}, "Cat", Decimal(5), {"Name": "Cat"})),
+    {"labels": []},
+]
+ODD_DOCUMENTS: list[Json] = [None, True, Decimal(5), "text", [], [{"image_uuid": "x"}], {}]
+MODEL_VERSIONS = [MISSING, "2.0", "3.0"]
+
+
+def record(**values: object) -> dict[str, Json]:
+    """Make an object of the values that are not missing."""
+    return {name: value for name, value in values.items() if value is not MISSING}
+
+
+def respellings(names: list[str]) -> Iterator[str]:
+    for name, case, spelling in product(names, CASES, SPELLINGS):
+        yield spelling.format(case(name))
+
+
+def response(identifier: object, labels: Json, version: object = MISSING) -> dict[str, Json]:
+    answer = record(Labels=labels, LabelModelVersion=version)
+    return record(image_uuid=identifier, response=answer)
+
+
+def as_lines(documents: list[Json]) -> list[bytes]:
+    return [json_text(document).encode() for document in documents]
+
+
+# One large example with everything in it
+
+
+def every_tag() -> Example:
+    """Return all names, accuracies and providers, each with some of the others."""
+    tags_by_provider = {
+        provider: [
+            record(name=name, accuracy=accuracy, provider=of)
+            for name, accuracy, of in product(FEW_NAMES, FEW_ACCURACIES, PROVIDERS)
+        ]
+        for provider in IMAGE_PROVIDERS
+    }
+    of_flickr = [
+        record(name=name, accuracy=accuracy, provider=of)
+        for name, accuracy, of in chain(
+            product(respellings(NAMES), FEW_ACCURACIES[:3], FEW_PROVIDERS[:3]),
+            product(FEW_NAMES, ACCURACIES, FEW_PROVIDERS),
+        )
+    ]
+    lists = [*tags_by_provider.items(), ("flickr", of_flickr), ("flickr", ODD_TAGS)]
+    columns = [
+        *((provider, json_text(tags)) for provider, tags in lists),
+        *(("flickr", column) for column in ODD_TAG_COLUMNS),
+    ]
+    return Example(
+        [Image(UUID(int=n), provider, tags) for n, (provider, tags) in enumerate(columns)]
+    )
+
+
+def every_response() -> Example:
+    """Return all names and confidences, all that is odd, and images that come twice."""
+    names = [*NAMES, *ODD_TAG_COLUMNS[3:5], *respellings(["Atm", "RAM Memory"])]
+    labels = [
+        record(Name=name, Confidence=confidence) for name, confidence in product(names, CONFIDENCES)
+    ]
+    first, second, third, *_ = map(str, IDENTIFIERS)
+    good = [
+        response(first, [{"Name": "Cat", "Confidence": Decimal(99)}], "2.0"),
+        response(second, labels, "3.0"),
+        response(third, ODD_LABELS),
+        *(response(str(IDENTIFIERS[3]), [label]) for label in ODD_LABELS),
+        response(str(UUID(int=5)), []),
+        response(first.upper(), list(reversed(labels))),
+    ]
+    bad = [
+        *ODD_DOCUMENTS,
+        *(response(identifier, []) for identifier in ODD_IDENTIFIERS),
+        *(record(image_uuid=first, response=odd) for odd in ODD_RESPONSES),
+    ]
+    own = [{"name": "Cat", "accuracy": Decimal("0.5"), "provider": MACHINE}, {"name": "tree"}]
+    images = [Image(identifier, "flickr", json_text(own)) for identifier in IDENTIFIERS]
+    return Example(images, as_lines([*good, *bad]), {IDENTIFIERS[0]: own, IDENTIFIERS[6]: []})
+
+
+# Random examples
+
+respelt = st.builds(
+    lambda name, case, spelling: spelling.format(case(name)),
+    st.sampled_from(NAMES),
+    st.sampled_from(CASES),
+    st.sampled_from(SPELLINGS),
+)
+policy_names = st.sampled_from(sorted(Policy.read(OWN_POLICY).reviewed)).map(str.title)
+# No surrogates and no zero: they are no text to Postgres.
+any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+names = st.one_of(st.sampled_from(NAMES), respelt, policy_names, any_text)
+fractions = st.decimals(0, 1, places=3).map(abs)
+tags = st.one_of(
+    st.builds(
+        lambda name, accuracy, provider: record(name=name, accuracy=accuracy, provider=provider),
+        names,
+        st.one_of(st.sampled_from(ACCURACIES), st.just(Decimal("0.97")), fractions),
+        st.one_of(st.sampled_from(FEW_PROVIDERS), st.sampled_from(PROVIDERS)),
+    ),
+    st.builds(lambda name: {"name": name, "provider": "flickr"}, names),
+    st.sampled_from(ODD_TAGS),
+)
+tag_columns = st.one_of(st.lists(tags, max_size=8).map(json_text), st.sampled_from(ODD_TAG_COLUMNS))
+labels = st.one_of(
+    st.builds(
+        lambda name, confidence: record(Name=name, Confidence=confidence),
+        st.one_of(st.sampled_from(["Cat", "Atm", "ATM", "\tATM", "Sword"]), names),
+        st.one_of(st.sampled_from(CONFIDENCES), st.decimals(0, 100, places=4).map(abs)),
+    ),
+    st.sampled_from(ODD_LABELS),
+)
+identifiers = st.sampled_from(IDENTIFIERS)
+good_responses = st.builds(
+    response,
+    st.one_of(identifiers.map(str), identifiers.map(lambda identifier: str(identifier).upper())),
+    st.lists(labels, max_size=6),
+    st.sampled_from(MODEL_VERSIONS),
+)
+odd_responses = st.one_of(
+    st.sampled_from(ODD_DOCUMENTS),
+    st.builds(response, st.sampled_from(ODD_IDENTIFIERS), st.just([])),
+    st.builds(
+        lambda identifier, odd: record(image_uuid=identifier, response=odd),
+        identifiers.map(str),
+        st.sampled_from(ODD_RESPONSES),
+    ),
+)
+images = st.builds(
+    lambda columns: [
+        Image(identifier, *column) for identifier, column in zip(IDENTIFIERS, columns, strict=False)
+    ],
+    # Fewer than the identifiers: some responses are for images that the catalog does not have.
+    st.lists(st.tuples(st.sampled_from(IMAGE_PROVIDERS), tag_columns), min_size=1, max_size=7),
+)
+examples = st.builds(
+    Example,
+    images,
+    st.lists(st.one_of(good_responses, good_responses, odd_responses), max_size=8).map(as_lines),
+    st.dictionaries(identifiers, st.lists(tags, max_size=2), max_size=3),
+)
+
+
+# Comparing
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of an example; tags as text, so that 0.90 is not 0.9."""
+
+    machine_tags: dict[tuple[UUID, str], object]
+    merged: dict[UUID, list[str]]
+    decisions: dict[tuple[UUID, int], object]
+    published: dict[UUID, tuple[list[str], list[str]]]
+    rejected: dict[int, str]
+
+
+def texts(tags: list[Json]) -> list[str]:
+    return [json_text(tag) for tag in tags]
+
+
+def wanted(example: Example, policy: Policy) -> Outcome:
+    """Apply the reading of the rules."""
+    loaded = list(documents(example.lines))
+    of_machine = machine_tags(example.lines, policy)
+    last = winners(example.lines)
+    tags = {image.identifier: _merged(image, of_machine, example) for image in example.images}
+    providers = {image.identifier: image.provider for image in example.images}
+    rejected = enumerate(problems(example.lines, policy))
+    return Outcome(
+        machine_tags={
+            (image, MACHINE): (
+                texts(of_machine[image]),
+                loaded[number]["response"].get("LabelModelVersion"),
+                number,
+            )
+            for image, number in last.items()
+        },
+        merged={image: texts(tags[image]) for image in tags},
+        decisions={
+            (image, position): (*_told(tag), decide(tag, providers[image], policy))
+            for image in tags
+            for position, tag in enumerate(tags[image], start=1)
+        },
+        published={image: _published(tags[image], providers[image], policy) for image in tags},
+        rejected={number: problem for number, problem in rejected if problem is not None},
+    )
+
+
+def _merged(image: Image, of_machine: Mapping[UUID, list[Tag]], example: Example) -> list[Json]:
+    machines = {MACHINE: of_machine, OTHER_MACHINE: example.other_machine}
+    theirs = {name: by[image.identifier] for name, by in machines.items() if image.identifier in by}
+    return merged(image.tag_list, theirs)
+
+
+def _published(
+    tags: list[Json], provider: str | None, policy: Policy
+) -> tuple[list[str], list[str]]:
+    shown, sensitivity = published(tags, provider, policy)
+    return texts(shown), sensitivity
+
+
+def _told(tag: Json) -> tuple[str | None, str | None, Decimal | None]:
+    if not isinstance(tag, dict):
+        return None, None, None
+    name = tag.get("name")
+    return name if isinstance(name, str) else None, provider_of(tag), accuracy_of(tag)
+
+
+def found(connection: psycopg.Connection) -> Outcome:
+    """Read the models."""
+    set_json_loads(parse, connection)
+    ids = connection.execute(
+        "select response_id from raw.rekognition_responses order by response_id"
+    )
+    number = {response_id: place for place, (response_id,) in enumerate(ids)}
+    machine = connection.execute(
+        "select identifier, provider, tags, label_model_version, response_id"
+        " from refinery.machine_tags where response_id > 0"
+    )
+    merged = connection.execute("select identifier, tags from refinery.catalog_images")
+    decided = connection.execute(
+        "select identifier, position, name, provider, accuracy, decision"
+        " from refinery.tag_decisions"
+    )
+    shown = connection.execute(
+        "select identifier, tags, sensitivity from refinery.published_images"
+    )
+    rejected = connection.execute("select response_id, problem from refinery.rejected_responses")
+    return Outcome(
+        machine_tags=unique(
+            ((row[0], row[1]), (texts(row[2]), row[3], number[row[4]])) for row in machine
+        ),
+        merged=unique((image, texts(tags)) for image, tags in merged),
+        decisions=unique(((row[0], row[1]), row[2:]) for row in decided),
+        published=unique((image, (texts(tags), flags)) for image, tags, flags in shown),
+        rejected=unique((number[response_id], problem) for response_id, problem in rejected),
+    )
+
+
+def unique(pairs: Iterator[tuple[object, object]]) -> dict:
+    """Make a dict, and see to it that no key comes twice."""
+    pairs = list(pairs)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def assert_same(got: Outcome, want: Outcome) -> None:
+    """Compare relation by relation, and show a few rows of the first that differs."""
+    for relation in fields(Outcome):
+        there, due = getattr(got, relation.name), getattr(want, relation.name)
+        keys = sorted(there.keys() | due.keys(), key=str)
+        differ = [at for at in keys if there.get(at) != due.get(at) or (at in there) != (at in due)]
+        shown = [f"{at}\n  got  {there.get(at)}\n  want {due.get(at)}" for at in differ[:3]]
+        assert not differ, f"{relation.name}: {len(differ)} differ\n" + "\n".join(shown)
+
+
+# Examples on the empty project
+
+
+def test_tags_by_every_rule(project: Database, policy: PolicyInUse) -> None:
+    decisions = compare(project, policy, every_tag()).decisions
+    assert {decision for *_, decision in decisions.values()} == set(DECISIONS)
+
+
+def test_responses_with_every_problem(project: Database, policy: PolicyInUse) -> None:
+    outcome = compare(project, policy, every_response())
+    assert set(outcome.rejected.values()) == set(PROBLEMS)
+
+
+@settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    # An example is a whole catalog, and each takes a few queries.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(example=examples)
+def test_random_catalogs(project: Database, policy: PolicyInUse, example: Example) -> None:
+    compare(project, policy, example)
+
+
+def test_lower_case_is_the_same_on_every_server(project: Database) -> None:
+    """Guards the keys of labels: they must not depend on the locale of a database."""
+    others = "\N{KELVIN SIGN}\N{ANGSTROM SIGN}\N{LATIN CAPITAL LETTER SHARP S}ΑαЖж"
+    letters = [letter for letter in [*map(chr, range(0x21, 0x250)), *others] if letter.isalpha()]
+    small = [letter for letter in letters if letter == letter.lower()]
+    files = odd_rows() | {
+        "included_labels": [{"label": letter, "minimum_accuracy": ""} for letter in small],
+        "reviewed_labels": [{"label": letter, "note": ""} for letter in small],
+    }
+    tags = json_text([{"name": f"{letter} ", "provider": MACHINE} for letter in letters])
+    example = Example([Image(UUID(int=1), "flickr", tags)])
+    outcome = compare(project, PolicyInUse(Policy.of(files), files), example)
+    decisions = Counter(decision for *_, decision in outcome.decisions.values())
+    assert decisions["published"] > len(small)
+    assert decisions["unreviewed_label"] > 0
+
+
+def compare(project: Database, policy: PolicyInUse, example: Example) -> Outcome:
+    """Compare what the models make of an example with the reading; leave nothing behind."""
+    with project.connect() as connection, connection.transaction(force_rollback=True):
+        for name, rows in (policy.rows or {}).items():
+            fill_seed(connection, name, rows)
+        fill(connection, example, project.compiled("machine_tags"))
+        got = found(connection)
+    assert_same(got, wanted(example, policy.reading))
+    return got
+
+
+def fill_seed(connection: psycopg.Connection, name: str, rows: list[dict[str, str]]) -> None:
+    seed = sql.Identifier("refinery", name)
+    connection.execute(sql.SQL("delete from {}").format(seed))
+    document = json_text([{key: value or None for key, value in row.items()} for row in rows])
+    insert = "insert into {seed} select * from jsonb_populate_recordset(null::{seed}, %s)"
+    connection.execute(sql.SQL(insert).format(seed=seed), [document])
+
+
+def fill(connection: psycopg.Connection, example: Example, first_run: str) -> None:
+    """Put an example in the place of all there is, and its machine tags by the model's own SQL."""
+    connection.execute("delete from catalog.image")
+    connection.execute("delete from raw.rekognition_responses")
+    connection.execute("delete from refinery.machine_tags")
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into catalog.image (identifier, provider, tags) values (%s, %s, %s)",
+            [(image.identifier, image.provider, image.tags) for image in example.images],
+        )
+        cursor.executemany(
+            "insert into raw.rekognition_responses (chunk_id, document) values (0, %s)",
+            [(line.decode(),) for line in example.lines],
+        )
+        cursor.execute(INTO_MACHINE_TAGS + first_run)
+        cursor.executemany(
+            INTO_MACHINE_TAGS + "values (%s, %s, %s, null, 0)",
+            [
+                (image, OTHER_MACHINE, json_text(tags))
+                for image, tags in example.other_machine.items()
+            ],
+        )
+
+
+# The real data
+
+
+@dataclass(frozen=True)
+class RealData:
+    """The project on the real data, and the rows of machine_tags after the first of two loads."""
+
+    database: Database
+    example: Example
+    first_rows: set[tuple]
+
+
+@pytest.fixture(scope="session")
+def real_data(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealData]:
+    """The project built on the real data, in two parts as in two data refreshes."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"the real data is not there ({REAL_DATA})")
+    folder = tmp_path_factory.mktemp("real_data")
+    lines = (REAL_DATA / "rekognition_labels.jsonl").read_bytes().splitlines(keepends=True)
+    parts = {"first.jsonl": lines[:16], "second.jsonl": lines[16:]}
+    for name, part in parts.items():
+        (folder / name).write_bytes(b"".join(part))
+    with _fresh_database(server, "real_data", folder) as fresh:
+        fresh.loader("init")
+        fresh.loader("load-catalog", str(REAL_DATA / "catalog_images.csv"))
+        fresh.loader("load", str(folder / "first.jsonl"))
+        fresh.build("build", "--exclude-resource-type", "unit_test")
+        first_rows = row_versions(fresh)
+        fresh.loader("load", str(folder / "second.jsonl"))
+        fresh.build("run")
+        yield RealData(fresh, Example(list(real_images()), lines), first_rows)
+
+
+def real_images() -> Iterator[Image]:
+    with (REAL_DATA / "catalog_images.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield Image(UUID(row["identifier"]), row["provider"] or None, row["tags"] or None)
+
+
+def row_versions(database: Database) -> set[tuple]:
+    """Return which version of each row of machine_tags is there: any write makes a new one."""
+    with database.connect() as connection:
+        return set(
+            connection.execute(
+                "select identifier, xmin::text, ctid::text from refinery.machine_tags"
+            )
+        )
+
+
+def test_real_data(real_data: RealData) -> None:
+    policy = Policy.read(OWN_POLICY)
+    with real_data.database.connect() as connection:
+        got = found(connection)
+    assert_same(got, wanted(real_data.example, policy))
+    assert len(got.merged) == len(got.published) == 950
+    assert len(got.machine_tags) == 20
+    assert len(got.merged.keys() & {image for image, _ in got.machine_tags}) == 6
+    assert len(got.decisions) == sum(map(len, got.merged.values())) > 6000
+    decisions = Counter(decision for *_, decision in got.decisions.values())
+    assert decisions.keys() >= set(DECISIONS) - {"malformed", "superseded_spelling"}
+
+
+def test_new_responses_leave_the_other_rows_alone(real_data: RealData) -> None:
+    after = row_versions(real_data.database)
+    assert len(real_data.first_rows) == 16
+    assert len(after) == 20
+    assert real_data.first_rows < after
+
+
+def test_run_without_new_responses_writes_nothing(real_data: RealData) -> None:
+    before = row_versions(real_data.database)
+    real_data.database.build("run")
+    assert row_versions(real_data.database) == before
