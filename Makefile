@@ -21,7 +21,7 @@ $(VENV)/installed: requirements.lock
 		{ echo "error: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
 	@echo "▸ Installing what requirements.lock pins into $(VENV), once"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes --disable-pip-version-check \
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --disable-pip-version-check \
 		--requirement requirements.lock
 	@touch $@
 
