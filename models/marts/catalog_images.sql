@@ -10,9 +10,16 @@ machine_tags as (
 
 merged as (
     select
-        {{ catalog_columns(of='images', instead={'tags': 'merged.tags'}) }}
+        {{ catalog_columns(
+            of='images',
+            instead={
+                'tags': "case when machine.providers is null then images.tags"
+                    ~ " else coalesce(merged.tags, '[]') end"
+            }
+        ) }}
     from images
-    -- One look-up by index an image: machine_tags need not be sorted or hashed, at any size.
+    -- One look-up by index an image, whatever the size of machine_tags. A left join, because
+    -- Postgres leaves it out where a query does not read the tags.
     left join lateral (
         select
             array_agg(machine_tags.provider) as providers,
@@ -20,38 +27,28 @@ merged as (
         from machine_tags
         where machine_tags.identifier = images.identifier
     ) as machine on true
-    cross join lateral (
+    left join lateral (
         select
-            case
-                when machine.providers is null then images.tags
-                else (
-                    select
-                        coalesce(
-                            jsonb_agg(element.tag order by element.source, element.position), '[]'
-                        )
-                    from (
-                        select
-                            0 as source,
-                            own.position,
-                            own.tag
-                        from
-                            jsonb_array_elements(images.tags) with ordinality as own (tag, position)
-                        where (own.tag ->> 'provider' = any(machine.providers)) is not true
-                        union all
-                        select
-                            list.source,
-                            added.position,
-                            added.tag
-                        from
-                            jsonb_array_elements(machine.tag_arrays) with ordinality
-                                as list (tags, source)
-                        cross join
-                            lateral jsonb_array_elements(list.tags) with ordinality
-                                as added (tag, position)
-                    ) as element
-                )
-            end as tags
-    ) as merged
+            jsonb_agg(element.tag order by element.source, element.position) as tags
+        from (
+            select
+                0 as source,
+                own.position,
+                own.tag
+            from jsonb_array_elements(images.tags) with ordinality as own (tag, position)
+            where (own.tag ->> 'provider' = any(machine.providers)) is not true
+            union all
+            select
+                list.source,
+                added.position,
+                added.tag
+            from
+                jsonb_array_elements(machine.tag_arrays) with ordinality as list (tags, source)
+            cross join lateral
+                jsonb_array_elements(list.tags) with ordinality as added (tag, position)
+        ) as element
+        where machine.providers is not null
+    ) as merged on true
 )
 
 select * from merged

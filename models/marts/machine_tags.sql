@@ -8,7 +8,8 @@
             {'columns': ['identifier', 'provider'], 'unique': true},
             {'columns': ['response_id']},
         ],
-        pre_hook="{{ settle_responses() }}"
+        pre_hook="{{ settle_responses() }}",
+        post_hook="{% if not is_incremental() %}analyze {{ this }}{% endif %}"
     )
 }}
 

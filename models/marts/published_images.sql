@@ -9,7 +9,8 @@ filtered as (
         {{ catalog_columns(of='images', instead={'tags': 'shown.tags'}) }},
         shown.sensitivity
     from images
-    cross join lateral (
+    -- A left join, because Postgres leaves it out where a query reads neither column.
+    left join lateral (
         select
             coalesce(jsonb_agg(tag.tag order by tag.position), '[]') as tags,
             coalesce(
@@ -19,7 +20,7 @@ filtered as (
             ) as sensitivity
         from {{ decide_tags('images.tags', 'images.provider') }} as tag
         where tag.decision = 'published'
-    ) as shown
+    ) as shown on true
 )
 
 select * from filtered
