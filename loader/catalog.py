@@ -108,9 +108,10 @@ def _read_header(path: Path, file: BinaryIO) -> list[str]:
 
 
 def _copy(connection: psycopg.Connection, path: Path, file: BinaryIO, columns: list[str]) -> int:
-    statement = sql.SQL("copy catalog.image ({}) from stdin (format {})").format(
+    statement = sql.SQL("copy catalog.image ({}) from stdin (format {}, header)").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(_format(path))
     )
+    file.seek(0)  # Postgres skips the header itself, so that it counts lines as the file does
     try:
         with connection.cursor() as cursor:
             with cursor.copy(statement) as copy:
@@ -128,9 +129,10 @@ def _copy(connection: psycopg.Connection, path: Path, file: BinaryIO, columns: l
             f"are in {DDL.relative_to(DDL.parent.parent)}."
         ) from None
     except (psycopg.DataError, psycopg.IntegrityError) as error:
+        where = (error.diag.context or "").splitlines()[-1:]
         raise LoaderError(
-            f"{path}: {error.diag.message_primary} ({error.diag.context}). Nothing was loaded; "
-            "mend that line and try again."
+            f"{path}: {error.diag.message_primary} ({''.join(where)}). Nothing was loaded; mend "
+            "that line and try again."
         ) from None
     except (EOFError, OSError) as error:
         raise LoaderError(
