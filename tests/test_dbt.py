@@ -1,0 +1,182 @@
+"""dbt's own tests on the sample, and that none of them gets lost."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from conftest import DBT_COUNTS, Database, fresh_database
+
+from loader.sample import write_sample
+from loader.server import PROJECT, Server
+
+# What may stand in a properties file. dbt does not check: it drops what it does not know, so a
+# misspelt `data_test` would be a test that never runs.
+ALLOWED_KEYS = {
+    "file": {"version", "models", "seeds", "sources", "unit_tests", "exposures"},
+    "models": {"name", "description", "config", "data_tests", "columns"},
+    "seeds": {"name", "description", "config", "data_tests", "columns"},
+    "sources": {"name", "description", "schema", "tables"},
+    "tables": {"name", "description", "identifier", "data_tests", "columns"},
+    "columns": {"name", "description", "data_type", "data_tests"},
+    "unit_tests": {"name", "description", "model", "overrides", "given", "expect"},
+    "given": {"input", "rows", "format"},
+}
+TEST_KEYS = {"name", "arguments", "config"}
+
+
+def properties() -> list[tuple[Path, Any]]:
+    """Return each properties file with its content."""
+    paths = sorted([*PROJECT.glob("models/**/*.yml"), *PROJECT.glob("seeds/**/*.yml")])
+    return [(path, yaml.safe_load(path.read_text())) for path in paths]
+
+
+def entries(kind: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - YAML
+    """Yield each mapping of a properties file with the kind that its place makes it."""
+    yield kind, node
+    for key, value in node.items():
+        if key in ALLOWED_KEYS and isinstance(value, list):
+            for entry in value:
+                yield from entries(key, entry)
+
+
+def data_tests(node: dict[str, Any]) -> list[Any]:
+    found = node.get("data_tests", [])
+    assert isinstance(found, list)
+    return found
+
+
+def written_tests() -> Counter[str]:
+    """Count the tests that stand in the files, by dbt's name for their kind."""
+    counts: Counter[str] = Counter()
+    for _, content in properties():
+        for kind, node in entries("file", content):
+            counts["test"] += len(data_tests(node))
+            counts["unit_test"] += kind == "unit_tests"
+    singular = [p for p in PROJECT.glob("tests/**/*.sql") if p.parent.name != "generic"]
+    counts["test"] += len(singular)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("path", "content"), properties(), ids=lambda value: getattr(value, "stem", "")
+)
+def test_properties_have_no_key_that_dbt_would_ignore(path: Path, content: dict[str, Any]) -> None:
+    for kind, node in entries("file", content):
+        assert set(node) <= ALLOWED_KEYS[kind], f"{path.name}: {kind} {node.get('name')}"
+        for test in data_tests(node):
+            for arguments in test.values() if isinstance(test, dict) else []:
+                assert set(arguments) <= TEST_KEYS, f"{path.name}: {test}"
+
+
+def test_every_model_has_a_grain_in_words_and_in_a_test() -> None:
+    described = {}
+    for _, content in properties():
+        described |= {node["name"]: node for node in content.get("models", [])}
+    models = {path.stem for path in PROJECT.glob("models/**/*.sql")}
+    assert set(described) == models
+    for name, node in described.items():
+        assert "One row" in node["description"], name
+        tests = [*data_tests(node), *(t for c in node["columns"] for t in data_tests(c))]
+        names = {test if isinstance(test, str) else next(iter(test)) for test in tests}
+        assert names & {"unique", "unique_combination_of_columns"}, name
+
+
+@pytest.fixture(scope="module")
+def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The project built on the sample, with all of dbt's tests."""
+    folder = tmp_path_factory.mktemp("sample")
+    catalog, labels = write_sample(folder)
+    with fresh_database(server, "sample", folder) as fresh:
+        fresh.loader("init")
+        fresh.loader("load-catalog", str(catalog))
+        fresh.loader("load", str(labels))
+        fresh.dbt("build")
+        yield fresh
+
+
+def test_every_written_test_runs_and_passes(
+    sample: Database, server: Server, request: pytest.FixtureRequest
+) -> None:
+    results = sample.results()
+    wrong = {
+        r["unique_id"]: r["message"] for r in results if r["status"] not in ("success", "pass")
+    }
+    assert not wrong
+    ran = Counter(result["unique_id"].split(".")[0] for result in results)
+    written = written_tests()
+    assert {kind: ran[kind] for kind in written} == dict(written)
+    version = (server.data / "PG_VERSION").read_text().strip()
+    request.config.stash.setdefault(DBT_COUNTS, {})[version] = (ran["test"], ran["unit_test"])
+
+
+def test_a_second_run_touches_no_row(sample: Database) -> None:
+    rows = "select identifier, xmin::text, ctid::text from refinery.machine_tags order by 1"
+    with sample.connect() as connection:
+        before = connection.execute(rows).fetchall()
+        sample.build("run")
+        assert connection.execute(rows).fetchall() == before
+    assert len(before) == 15_000
+
+
+def test_a_new_response_replaces_the_machine_tags_of_its_image_whole(
+    sample: Database, tmp_path: Path
+) -> None:
+    with sample.connect() as connection:
+        ((image,),) = connection.execute(
+            "select identifier from refinery.machine_tags where tags <> '[]' limit 1"
+        ).fetchall()
+        others = "select * from refinery.machine_tags where identifier <> %s order by identifier"
+        before = connection.execute(others, (image,)).fetchall()
+        file = tmp_path / "new.jsonl"
+        label = '{"Name": " Atm ", "Confidence": 99.5}'
+        file.write_text(f'{{"image_uuid": "{image}", "response": {{"Labels": [{label}]}}}}\n')
+        sample.loader("load", str(file))
+        sample.build("run")
+        ((tags, version),) = connection.execute(
+            "select tags, label_model_version from refinery.machine_tags where identifier = %s",
+            (image,),
+        ).fetchall()
+        assert tags == [{"name": "ATM", "accuracy": 0.995, "provider": "rekognition"}]
+        assert version is None
+        assert connection.execute(others, (image,)).fetchall() == before
+
+
+def test_a_response_that_was_on_its_way_during_a_run_is_in_the_next(
+    sample: Database, tmp_path: Path
+) -> None:
+    """A chunk with low ids that is committed after a run must not be lost to it."""
+    labels = '{"response": {"Labels": []}, "image_uuid": "%s"}\n'
+    late, early = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in (1, 2))
+    file = tmp_path / "early.jsonl"
+    file.write_text(labels % early)
+    stored = "select count(*) from refinery.machine_tags where identifier = any (%s::uuid[])"
+    with sample.connect() as connection, sample.connect() as slow:
+        slow.autocommit = False
+        slow.execute(
+            "select pg_advisory_xact_lock_shared('raw.rekognition_responses'::regclass::bigint)"
+        )
+        slow.execute(
+            "insert into raw.rekognition_responses (chunk_id, document) values (0, %s::jsonb)",
+            (labels % late,),
+        )
+        sample.loader("load", str(file))
+        run = sample.start_dbt("run", "--select", "machine_tags")
+        wait_for_lock(connection)
+        slow.commit()
+        assert run.wait(timeout=60) == 0
+        sample.build("run", "--select", "machine_tags")
+        assert connection.execute(stored, ([late, early],)).fetchone() == (2,)
+
+
+def wait_for_lock(connection: psycopg.Connection) -> None:
+    """Wait until somebody waits for an advisory lock."""
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    deadline = time.monotonic() + 60
+    while connection.execute(waiting).fetchone() == (0,):
+        assert time.monotonic() < deadline, "the run did not wait for the load under way"
+        time.sleep(0.05)
