@@ -29,6 +29,7 @@ from loader.server import PROJECT, Server
 log = logging.getLogger("run")
 
 SAMPLE = Path("sample")
+MANIFEST = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
 DBT_STEP = re.compile(r"(\d+) of (\d+) (OK|PASS|WARN|FAIL|ERROR|SKIP)\b")
 
 
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--catalog", default="", help="a catalog file, .csv or .tsv, .gz allowed")
     options = parser.parse_args(arguments)
     try:
-        run(shlex.split(options.labels), options.catalog)
+        run(split_words(options.labels), options.catalog)
     except LoaderError as error:
         log.error("error: %s", error)
         return 1
@@ -60,6 +61,14 @@ def main(arguments: list[str] | None = None) -> int:
         log.error("interrupted; run the same command again to go on")
         return 1
     return 0
+
+
+def split_words(text: str) -> list[str]:
+    """Split as a shell does, so that a name with spaces can be quoted."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise LoaderError(f"LABELS={text} cannot be read: {error}") from None
 
 
 def run(labels: list[str], catalog: str) -> None:
@@ -168,10 +177,10 @@ def dbt_environment() -> dict[str, str]:
     return os.environ | connection_environment() | secret
 
 
-def relation(name: str) -> sql.Composable:
+def relation(name: str) -> sql.Identifier:
     """Return a model's relation, as dbt's manifest of the last run names it."""
-    manifest = json.loads((PROJECT / "target" / "manifest.json").read_text())
-    return sql.SQL(manifest["nodes"][f"model.label_refinery.{name}"]["relation_name"])
+    node = json.loads(MANIFEST.read_text())["nodes"][f"model.label_refinery.{name}"]
+    return sql.Identifier(node["schema"], node["alias"])
 
 
 def read_state() -> State:
@@ -190,7 +199,7 @@ def read_state() -> State:
 
 def has_relations(connection: psycopg.Connection) -> bool:
     """Whether an earlier run has built the models in this database."""
-    if not (PROJECT / "target" / "manifest.json").exists():
+    if not MANIFEST.exists():
         return False
     names = [relation(name).as_string(connection) for name in ("machine_tags", "int_label_policy")]
     (missing,) = connection.execute(

@@ -1,0 +1,108 @@
+"""`make run` as a newcomer sees it, on a server of the user's own."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Database
+
+from loader.sample import write_sample
+
+
+@pytest.fixture
+def user(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path))
+    return database
+
+
+def run(user: Database, labels: str = "", catalog: str | Path = "") -> tuple[int, str, str]:
+    done = user.run(sys.executable, "run.py", "--labels", labels, "--catalog", catalog)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_own_files_twice(user: Database, tmp_path: Path) -> None:
+    catalog, labels = write_sample(tmp_path / "own files", images=300, labelled=200)
+    status, summary, steps = run(user, f"'{labels}'", catalog)
+    assert status == 0, steps
+    assert len(summary.splitlines()) <= 25
+    counts = {
+        words: int(number.replace(",", ""))
+        for number, words in re.findall(r"^ *([\d,]+)  (.*)$", summary, re.MULTILINE)
+    }
+    decided = sum(n for words, n in counts.items() if words.startswith(("published", "withheld")))
+    assert decided == counts["tags of theirs, each decided on: tag_decisions"] > 1000
+    assert counts["images in the catalog: catalog_images"] == 300
+    assert counts["lines loaded; 2 rejected, 0 of another shape"] == 201
+    assert "Nothing has changed" not in summary
+
+    status, again, steps = run(user, f"'{labels}'", catalog)
+    assert status == 0
+    assert steps.count("loaded before, nothing to do") == 2
+    assert again.replace("\nNothing has changed since the last run.\n", "", 1) == summary != again
+
+
+@pytest.mark.parametrize(
+    ("labels", "catalog", "words"),
+    [
+        ("missing.jsonl", "", "missing.jsonl does not exist"),
+        ("README.md", "", "add CATALOG=… to load one"),
+        ("", "README.md", "name ends in .csv or .tsv"),
+        ("'unclosed", "", "No closing quotation"),
+    ],
+)
+def test_files_that_do_not_do_stop_it_at_once(
+    user: Database, labels: str, catalog: str, words: str
+) -> None:
+    status, summary, steps = run(user, labels, catalog)
+    assert (status, summary) in ((1, ""), (1, "6 files of the label policy are in order\n"))
+    assert words in steps.splitlines()[-1]
+
+
+def test_a_catalog_table_without_tags_is_named(user: Database) -> None:
+    with user.connect() as connection:
+        connection.execute("create schema catalog")
+        connection.execute("create table catalog.image (identifier uuid, provider text)")
+    status, _, steps = run(user)
+    assert status == 1
+    assert "needs a column tags of type jsonb; it has none" in " ".join(steps.split())
+
+
+def test_the_users_own_table_is_used_with_its_own_columns(user: Database) -> None:
+    with user.connect() as connection:
+        connection.execute("create schema catalog")
+        connection.execute(
+            """
+            create table catalog.image as
+            select
+                gen_random_uuid() as identifier,
+                'flickr' as provider,
+                '[{"name": "cat", "provider": "flickr"}]'::jsonb as tags,
+                5 as "Stars given"
+            """
+        )
+    status, summary, steps = run(user)
+    assert status == 0, steps
+    assert "running on what the database holds" in steps
+    assert "1  published: published_images" in summary
+    with user.connect() as connection:
+        (row,) = connection.execute("select * from refinery.published_images").fetchall()
+    assert row[1:] == ("flickr", [{"name": "cat", "provider": "flickr"}], 5, [])
+
+
+def test_an_image_that_is_there_twice_is_an_error(user: Database) -> None:
+    with user.connect() as connection:
+        connection.execute("create schema catalog")
+        connection.execute(
+            """
+            create table catalog.image as
+            select '7d0b0a3c-6b3a-4f6e-9d2b-0a4b8f6c1e01'::uuid as identifier,
+                'flickr' as provider, '[]'::jsonb as tags
+            from generate_series(1, 2)
+            """
+        )
+    status, _, steps = run(user)
+    assert status == 1
+    assert "unique_stg_catalog__images_identifier" in steps
