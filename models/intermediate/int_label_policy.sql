@@ -26,20 +26,19 @@ escaped_patterns as (
 policy as (
     select
         (
-            select
-                coalesce(
-                    jsonb_object_agg(
-                        label_key,
-                        jsonb_build_object(
-                            'decision', decision,
-                            'minimum_accuracy', minimum_accuracy,
-                            'flag_category', flag_category
-                        )
-                    ),
-                    '{}'
-                )
+            select coalesce(jsonb_object_agg(label_key, decision), '{}')
             from rules
-        ) as labels,
+        ) as decisions,
+        (
+            select coalesce(jsonb_object_agg(label_key, minimum_accuracy), '{}')
+            from rules
+            where minimum_accuracy is not null
+        ) as minimum_accuracies,
+        (
+            select coalesce(jsonb_object_agg(label_key, flag_category), '{}')
+            from rules
+            where flag_category is not null
+        ) as flag_categories,
         (
             select coalesce(jsonb_object_agg(original, corrected), '{}')
             from corrections
