@@ -28,8 +28,7 @@ merged as (
         where machine_tags.identifier = images.identifier
     ) as machine on true
     left join lateral (
-        select
-            jsonb_agg(element.tag order by element.source, element.position) as tags
+        select jsonb_agg(element.tag order by element.source, element.position) as tags
         from (
             select
                 0 as source,
@@ -44,7 +43,8 @@ merged as (
                 added.tag
             from
                 jsonb_array_elements(machine.tag_arrays) with ordinality as list (tags, source)
-            cross join lateral
+            cross join
+                lateral
                 jsonb_array_elements(list.tags) with ordinality as added (tag, position)
         ) as element
         where machine.providers is not null
