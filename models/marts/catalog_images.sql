@@ -28,24 +28,21 @@ merged as (
         where machine_tags.identifier = images.identifier
     ) as machine on true
     left join lateral (
-        select jsonb_agg(element.tag order by element.source, element.position) as tags
+        select jsonb_agg(element.tag order by element.source, element.place) as tags
         from (
             select
                 0 as source,
-                own.position,
+                own.place,
                 own.tag
-            from jsonb_array_elements(images.tags) with ordinality as own (tag, position)
+            from jsonb_array_elements(images.tags) with ordinality as own (tag, place)
             where (own.tag ->> 'provider' = any(machine.providers)) is not true
             union all
             select
                 list.source,
-                added.position,
-                added.tag
-            from
-                jsonb_array_elements(machine.tag_arrays) with ordinality as list (tags, source)
-            cross join
-                lateral
-                jsonb_array_elements(list.tags) with ordinality as added (tag, position)
+                new.place,
+                new.tag
+            from jsonb_array_elements(machine.tag_arrays) with ordinality as list (tags, source)
+            cross join lateral jsonb_array_elements(list.tags) with ordinality as new (tag, place)
         ) as element
         where machine.providers is not null
     ) as merged on true
