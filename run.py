@@ -19,8 +19,8 @@ from tqdm import tqdm
 import policy.__main__ as policy
 from loader.catalog import catalog_origin, load_catalog
 from loader.connect import connect, connection_environment, has_own_server
-from loader.errors import LoaderError
-from loader.files import find_files
+from loader.errors import LoaderError, exit_status
+from loader.files import LabelFile, find_files
 from loader.load import load_files
 from loader.sample import write_sample
 from loader.schema import create_schema
@@ -49,18 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--labels", default="", help="label files and globs, in one string")
     parser.add_argument("--catalog", default="", help="a catalog file, .csv or .tsv, .gz allowed")
     options = parser.parse_args(arguments)
-    try:
-        run(split_words(options.labels), options.catalog)
-    except LoaderError as error:
-        log.error("error: %s", error)
-        return 1
-    except psycopg.Error as error:
-        log.error("error: the database says: %s", " ".join(str(error).split()))
-        return 1
-    except KeyboardInterrupt:
-        log.error("interrupted; run the same command again to go on")
-        return 1
-    return 0
+    return exit_status(lambda: run(split_words(options.labels), options.catalog))
 
 
 def split_words(text: str) -> list[str]:
@@ -73,7 +62,7 @@ def split_words(text: str) -> list[str]:
 
 def run(labels: list[str], catalog: str) -> None:
     """Check, start, load, build and sum up; the first step that fails ends it."""
-    label_paths = find_files(labels)
+    label_files = find_files(labels)
     if policy.main(["check"]) != 0:
         raise LoaderError("the label policy is not in order; mend the lines above first")
     if not has_own_server():
@@ -84,12 +73,12 @@ def run(labels: list[str], catalog: str) -> None:
     before = read_state()
     with connect() as connection:
         create_schema(connection)
-        catalog_path, label_paths = choose_files(connection, catalog, label_paths)
+        catalog_path, label_files = choose_files(connection, catalog, label_files)
         step("Loading")
         if catalog_path:
             load_catalog_file(connection, catalog_path)
-    if label_paths:
-        load_files(label_paths)
+    if label_files:
+        load_files(label_files)
     step("Building tags and views with dbt, and testing them")
     build()
     print_summary(is_changed=read_state() != before)
@@ -101,21 +90,21 @@ def step(what: str) -> None:
 
 
 def choose_files(
-    connection: psycopg.Connection, catalog: str, label_paths: list[Path]
-) -> tuple[Path | None, list[Path]]:
+    connection: psycopg.Connection, catalog: str, label_files: list[LabelFile]
+) -> tuple[Path | None, list[LabelFile]]:
     """Return the user's files; else the sample's, where the database holds no other catalog."""
     origin = catalog_origin(connection)
-    if catalog or label_paths:
+    if catalog or label_files:
         if not catalog and not origin.exists:
             raise LoaderError("there is no table catalog.image yet: add CATALOG=… to load one")
-        return (Path(catalog) if catalog else None), label_paths
+        return (Path(catalog) if catalog else None), label_files
     if origin.exists and not is_sample(origin.file):
         log.info("No files were named: running on what the database holds.")
         return None, []
     if not (SAMPLE / "labels.jsonl").exists():
         step("Making the sample: 20,000 images, 15,000 of them labelled")
     catalog_path, labels_path = write_sample(SAMPLE)
-    return catalog_path, [labels_path]
+    return catalog_path, find_files([str(labels_path)])
 
 
 def is_sample(file: str | None) -> bool:
@@ -186,7 +175,7 @@ def relation(name: str) -> sql.Identifier:
 def read_state() -> State:
     """Return what the published tags follow from at this moment."""
     with connect() as connection:
-        catalog = catalog_origin(connection).digest
+        catalog = catalog_origin(connection).fingerprint
         if not has_relations(connection):
             return State(catalog, 0, "")
         query = sql.SQL(

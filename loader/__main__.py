@@ -1,19 +1,23 @@
 """The loader's commands: `python -m loader --help`."""
 
 import argparse
+import dataclasses
+import json
 import logging
 import os
 import shlex
+import signal
 import sys
+from functools import partial
 from pathlib import Path
-
-import psycopg
 
 from loader.catalog import load_catalog
 from loader.connect import connect, connection_environment, has_own_server
-from loader.errors import LoaderError
-from loader.files import find_files
-from loader.load import DEFAULT_WORKERS, load_files
+from loader.errors import LoaderError, exit_status
+from loader.files import find_files, fingerprint
+from loader.ledger import FileStatus, file_statuses, forget
+from loader.load import DEFAULTS, Options, RejectLimit, load_files
+from loader.rejects import list_rejects, retry_rejects
 from loader.schema import create_schema, require_schema
 from loader.server import Server, find_binaries
 
@@ -23,44 +27,84 @@ log = logging.getLogger("loader")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0 if all went well, 1 if not. Wrong usage exits with 2."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    for chatty in ("boto3", "botocore", "smart_open"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
-    except LoaderError as error:
-        log.error("error: %s", error)
-        return 1
-    except psycopg.Error as error:
-        log.error("error: the database says: %s", " ".join(str(error).split()))
-        return 1
-    except KeyboardInterrupt:
-        log.error("interrupted; run the same command again to go on")
-        return 1
+        return exit_status(partial(options.run, options))
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does; nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m loader",
         description="Brings label files, whole and unaltered, into Postgres.",
-        epilog="It uses the server that PGHOST or PGSERVICE names, else the embedded one.",
+        epilog="It uses the server that PGHOST, PGHOSTADDR or PGSERVICE names, else the embedded "
+        "one. Exit status: 0 all is loaded, rejects included in the count; 1 something could not "
+        "be loaded; 2 wrong usage.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     init = commands.add_parser("init", help="create the schema raw and its tables; repeatable")
+    logging_mode = init.add_mutually_exclusive_group()
+    logging_mode.add_argument(
+        "--unlogged",
+        action="store_true",
+        default=None,
+        help="write the tables of raw without a log: faster, but after a crash of the server "
+        "Postgres empties them and the files have to be loaded again; what dbt has built stays "
+        "(default: logged, or as they are)",
+    )
+    logging_mode.add_argument(
+        "--logged",
+        action="store_false",
+        dest="unlogged",
+        default=None,
+        help="write them with a log, so that they outlive a crash",
+    )
     init.set_defaults(run=_init)
 
     load = commands.add_parser("load", help="load label files; what is loaded is skipped")
-    load.add_argument("files", nargs="+", metavar="FILE", help="a path, or a glob in quotes")
+    load.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="a path or s3:// address, a glob of these in quotes, or - for standard input; "
+        "those ending in .gz, .bz2 or .zst are decompressed",
+    )
     load.add_argument(
         "--workers",
         type=_positive,
-        default=DEFAULT_WORKERS,
-        help="connections that COPY at the same time (default: half of this machine's cores, "
-        "%(default)s; more helps where the server has more)",
+        default=DEFAULTS.workers,
+        help="connections that COPY at the same time (default: half of this machine's cores, here "
+        "%(default)s, since those of the server are not known; there a core each is best)",
     )
+    load.add_argument(
+        "--max-rejects",
+        type=RejectLimit.parse,
+        default=DEFAULTS.max_rejects,
+        metavar="COUNT|PERCENT%",
+        help="stop when more lines of a file are rejected: it is plainly the wrong file; a "
+        "percentage counts from 100 rejects on, and at the end of a file (default: 1%%)",
+    )
+    load.add_argument(
+        "--max-line-mb",
+        type=_positive,
+        default=DEFAULTS.max_line_bytes >> 20,
+        help="reject longer lines, without holding them in memory (default: %(default)s)",
+    )
+    load.add_argument(
+        "--give-up-after",
+        type=_positive,
+        default=DEFAULTS.give_up_after_seconds,
+        metavar="SECONDS",
+        help="how long to try again when the connection is lost (default: %(default)s)",
+    )
+    load.add_argument("--quiet", action="store_true", help="no progress, only the account")
     load.set_defaults(run=_load)
 
     catalog = commands.add_parser(
@@ -70,10 +114,21 @@ def _parser() -> argparse.ArgumentParser:
     catalog.set_defaults(run=_load_catalog)
 
     status = commands.add_parser("status", help="show what has been loaded")
+    status.add_argument("--json", action="store_true", help="one JSON object a line")
     status.set_defaults(run=_status)
 
     rejects = commands.add_parser("rejects", help="list the lines that Postgres did not take")
+    rejects.add_argument("--json", action="store_true", help="one JSON object a line")
     rejects.set_defaults(run=_rejects)
+
+    retry = commands.add_parser(
+        "retry-rejects", help="load the rejected lines that Postgres takes by now"
+    )
+    retry.set_defaults(run=_retry_rejects)
+
+    forgetting = commands.add_parser("forget", help="take a file back: its lines and the ledger's")
+    forgetting.add_argument("file", metavar="FILE", help="the file, or its name in `status`")
+    forgetting.set_defaults(run=_forget)
 
     psql = commands.add_parser("psql", help="open the database in psql")
     psql.set_defaults(run=_psql)
@@ -94,16 +149,24 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _init(_: argparse.Namespace) -> None:
+def _init(options: argparse.Namespace) -> None:
     with connect() as connection:
-        create_schema(connection)
+        create_schema(connection, options.unlogged)
 
 
 def _load(options: argparse.Namespace) -> None:
-    paths = find_files(options.files)
     with connect() as connection:
         require_schema(connection)
-    load_files(paths, options.workers)
+    load_files(
+        find_files(options.files),
+        Options(
+            workers=options.workers,
+            max_line_bytes=options.max_line_mb << 20,
+            max_rejects=options.max_rejects,
+            give_up_after_seconds=options.give_up_after,
+            is_quiet=options.quiet,
+        ),
+    )
 
 
 def _load_catalog(options: argparse.Namespace) -> None:
@@ -115,42 +178,58 @@ def _load_catalog(options: argparse.Namespace) -> None:
         log.info("%s: %s rows into catalog.image", options.file, rows)
 
 
-def _status(_: argparse.Namespace) -> None:
+def _status(options: argparse.Namespace) -> None:
     with connect() as connection:
         require_schema(connection)
-        rows = connection.execute(
-            """
-            select
-                file.name,
-                case when file.finished_at is null then 'unfinished' else 'loaded' end,
-                coalesce(sum(chunk.end_byte - chunk.first_byte), 0),
-                file.bytes,
-                coalesce(sum(chunk.loaded_lines), 0),
-                coalesce(sum(chunk.rejected_lines), 0)
-            from raw.loaded_files as file
-            left join raw.loaded_chunks as chunk using (file_id)
-            group by file.file_id
-            order by file.file_id
-            """
-        ).fetchall()
-    for name, state, done, size, loaded, rejected in rows:
-        print(f"{name}: {state}, {done} of {size} bytes, {loaded} loaded, {rejected} rejected")
-    if not rows:
+        statuses = file_statuses(connection)
+    for status in statuses:
+        if options.json:
+            print(json.dumps(dataclasses.asdict(status), default=str))
+        else:
+            print(_status_line(status))
+    if not statuses and not options.json:
         print("nothing has been loaded")
 
 
-def _rejects(_: argparse.Namespace) -> None:
+def _status_line(status: FileStatus) -> str:
+    lines = f"{status.loaded_lines:,} loaded + {status.rejected_lines:,} rejected"
+    return (
+        f"{status.name}: {status.state}, {lines} + {status.blank_lines:,} blank lines, "
+        f"{status.loaded_bytes:,} bytes in {status.seconds:,.0f} s "
+        f"({status.bytes_per_second / 1e6:,.1f} MB/s); a second run {status.second_run}"
+    )
+
+
+def _rejects(options: argparse.Namespace) -> None:
     with connect() as connection:
         require_schema(connection)
-        for name, offset, reason in connection.execute(
-            """
-            select file.name, line.byte_offset, line.reason
-            from raw.rejected_lines as line
-            inner join raw.loaded_files as file using (file_id)
-            order by line.file_id, line.byte_offset
-            """
-        ):
-            print(f"{name}: byte {offset}: {reason}")
+        for line in list_rejects(connection):
+            if options.json:
+                print(json.dumps(dataclasses.asdict(line)))
+            else:
+                where = f"{line.file}: byte {line.byte_offset}"
+                print(f"{where}: {line.reason}: {line.beginning}")
+
+
+def _retry_rejects(_: argparse.Namespace) -> None:
+    with connect() as connection:
+        require_schema(connection)
+        loaded, left = retry_rejects(connection)
+    log.info("%s lines loaded, %s still rejected", f"{loaded:,}", f"{left:,}")
+
+
+def _forget(options: argparse.Namespace) -> None:
+    path = Path(options.file)
+    known_by = fingerprint(path) if path.is_file() else None
+    with connect() as connection:
+        require_schema(connection)
+        lines = forget(connection, options.file, known_by)
+    log.info(
+        "%s: %s lines taken back. The tags made of them stay until "
+        "`dbt run --full-refresh --select machine_tags+`",
+        options.file,
+        f"{lines:,}",
+    )
 
 
 def _psql(_: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors, sql
 
 from loader.errors import LoaderError
-from loader.files import Fingerprint, check_readable, fingerprint
+from loader.files import check_readable, fingerprint
 
 NEEDED_COLUMNS = ("identifier", "provider", "tags")
 DDL = Path(__file__).with_name("catalog.sql")
@@ -20,8 +20,8 @@ DDL = Path(__file__).with_name("catalog.sql")
 FORMATS = {".csv": "csv", ".tsv": "text"}
 
 # The table's comment says which file it holds: a table without it is the user's own.
-_MARK = "Loaded by label-refinery from {file} ({bytes} bytes, SHA-256 {digest})"
-_MARK_PATTERN = re.compile(r"Loaded by label-refinery from (.*) \(\d+ bytes, SHA-256 (\w+)\)")
+_MARK = "Loaded by label-refinery from {file} ({fingerprint})"
+_MARK_PATTERN = re.compile(r"Loaded by label-refinery from (.*) \((\d+:\w+)\)")
 _WRITE_BYTES = 1 << 18
 
 
@@ -31,7 +31,7 @@ class Origin:
 
     exists: bool
     file: str | None = None
-    digest: str | None = None
+    fingerprint: str | None = None
 
 
 def catalog_origin(connection: psycopg.Connection) -> Origin:
@@ -60,7 +60,7 @@ def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
             "catalog.image is there and was not made by load-catalog, so it is left alone. To "
             "use it as it is, give no catalog file."
         )
-    if origin.digest == known_by.digest:
+    if origin.fingerprint == known_by:
         return None
     with connection.transaction():
         connection.execute(DDL.read_bytes())
@@ -73,8 +73,8 @@ def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
     return rows
 
 
-def _write_mark(connection: psycopg.Connection, path: Path, known_by: Fingerprint) -> None:
-    mark = _MARK.format(file=path, bytes=known_by.bytes, digest=known_by.digest)
+def _write_mark(connection: psycopg.Connection, path: Path, known_by: str) -> None:
+    mark = _MARK.format(file=path, fingerprint=known_by)
     connection.execute(sql.SQL("comment on table catalog.image is {}").format(sql.Literal(mark)))
 
 

@@ -13,6 +13,13 @@ from psycopg.pq import Conninfo
 from loader.errors import LoaderError
 from loader.server import DATABASE, Server
 
+# What one chunk may take; the defaults are no limit, or whatever was set for interactive users.
+SETTINGS = {
+    "statement_timeout": "15min",
+    "lock_timeout": "1min",
+    "idle_in_transaction_session_timeout": "15min",
+    "idle_session_timeout": "0",
+}
 OWN_SERVER = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 
 
@@ -42,19 +49,35 @@ def connection_environment() -> dict[str, str]:
 
 @contextmanager
 def connect() -> Iterator[psycopg.Connection]:
-    """Open a connection in autocommit mode, so that each transaction is an explicit block."""
-    where = {} if has_own_server() else Server.of_project().parameters()
-    if has_own_server() and not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
-        where = {"dbname": DATABASE}
+    """Open a connection for a while; raises LoaderError if there is none to be had."""
     try:
-        connection = psycopg.connect(**where, autocommit=True, application_name="label-refinery")
+        connection = open_connection()
     except psycopg.OperationalError as error:
-        raise LoaderError(_unreachable(error)) from None
+        raise LoaderError(unreachable(error)) from None
     with connection:
         yield connection
 
 
-def _unreachable(error: psycopg.OperationalError) -> str:
+def open_connection() -> psycopg.Connection:
+    """Open a connection in autocommit mode, so that each transaction is an explicit block."""
+    where = {} if has_own_server() else Server.of_project().parameters()
+    if has_own_server() and not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
+        where = {"dbname": DATABASE}
+    connection = psycopg.connect(
+        **where,
+        autocommit=True,
+        application_name="label-refinery",
+        client_encoding="UTF8",
+        connect_timeout=10,
+    )
+    # By statements, because a pooler refuses them as start-up options. A chunk takes seconds.
+    for setting, value in SETTINGS.items():
+        connection.execute("select set_config(%s, %s, false)", (setting, value))
+    return connection
+
+
+def unreachable(error: psycopg.OperationalError) -> str:
+    """Return what to do about a database that does not answer."""
     reason = " ".join(str(error).split())
     if has_own_server():
         return f"no connection: {reason}. Check PGHOST, PGPORT, PGUSER, PGDATABASE and PGPASSWORD."

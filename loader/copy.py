@@ -1,23 +1,27 @@
 """One chunk, one transaction: its lines, its refused lines and its ledger row, or nothing."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import errors
 
-from loader.files import Chunk
+from loader.chunks import Chunk, OverlongLine
 
 # COPY's binary format takes any byte as it is: no quoting, and no character that cannot occur.
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
-# Of a row: 2 fields; 8 bytes of chunk_id; the document's length and jsonb's format version, 1.
-_ROW_HEAD = struct.Struct(">hiqib")
+# A row of two fields: 8 bytes of a bigint, then the length of the line that follows. jsonb wants
+# its format's version, 1, before the text.
+_BIGINT_AND_JSONB = struct.Struct(">hiqib")
+_BIGINT_AND_BYTEA = struct.Struct(">hiqi")
 _WRITE_BYTES = 1 << 18
 
+_RowHead = Callable[[int, int], bytes]
+
 # What a line's own content can raise.
-_REFUSALS = (psycopg.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
+REFUSALS = (psycopg.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
 
 
 @dataclass(frozen=True)
@@ -38,92 +42,180 @@ class Account:
         """All lines."""
         return self.loaded + self.rejected + self.blank
 
+    def __str__(self) -> str:
+        return (
+            f"{self.lines:,} lines = {self.loaded:,} loaded + {self.rejected:,} rejected"
+            f" + {self.blank:,} blank"
+        )
 
-def load_chunk(connection: psycopg.Connection, file_id: int, chunk: Chunk) -> Account:
+
+def load_chunk(
+    connection: psycopg.Connection, file_id: int, chunk: Chunk, max_line_bytes: int
+) -> Account:
     """Load a chunk in one transaction, and return what became of its lines.
 
-    A chunk that is in the ledger already, by another loader, adds nothing to it.
+    A chunk that is in the ledger already, as after a commit whose answer got lost, is not loaded
+    again: its account is the ledger's.
     """
-    lines = chunk.lines()
-    account = Account(loaded=len(lines), blank=chunk.line_count() - len(lines))
     with connection.transaction():
         # Shared among loaders; machine_tags takes it alone for a moment, see its pre-hook.
         connection.execute(
             "select pg_advisory_xact_lock_shared('raw.rekognition_responses'::regclass::bigint)"
         )
-        chunk_id = _enter_into_ledger(connection, file_id, chunk, account)
+        chunk_id = _enter_into_ledger(connection, file_id, chunk)
         if chunk_id is None:
-            return Account()
+            return _account_in_ledger(connection, file_id, chunk)
+        lines = _Lines(chunk, max_line_bytes)
         try:
             with connection.transaction():
-                _copy(connection, chunk_id, lines)
-        except _REFUSALS:
-            account = _load_line_by_line(connection, file_id, chunk_id, lines, account.blank)
+                lines.copy(connection, chunk_id)
+            account = Account(lines.count, 0, lines.blank)
+        except REFUSALS:
+            account = _load_line_by_line(connection, file_id, chunk_id, lines)
+        account += _reject_overlong(connection, file_id, chunk_id, lines.overlong)
+        connection.execute(
+            """
+            update raw.loaded_chunks
+            set loaded_lines = %s, rejected_lines = %s, blank_lines = %s
+            where chunk_id = %s
+            """,
+            (account.loaded, account.rejected, account.blank, chunk_id),
+        )
     return account
 
 
-def _enter_into_ledger(
-    connection: psycopg.Connection, file_id: int, chunk: Chunk, account: Account
-) -> int | None:
+def _enter_into_ledger(connection: psycopg.Connection, file_id: int, chunk: Chunk) -> int | None:
     entered = connection.execute(
         """
-        insert into raw.loaded_chunks
-            (file_id, first_byte, end_byte, loaded_lines, rejected_lines, blank_lines)
-        values (%s, %s, %s, %s, 0, %s)
+        insert into raw.loaded_chunks (file_id, first_byte, end_byte, checksum)
+        values (%s, %s, %s, %s)
         on conflict (file_id, first_byte) do nothing
         returning chunk_id
         """,
-        (file_id, chunk.first_byte, chunk.end_byte, account.loaded, account.blank),
+        (file_id, chunk.first_byte, chunk.end_byte, chunk.checksum),
     ).fetchone()
     return entered[0] if entered else None
 
 
-def _copy(connection: psycopg.Connection, chunk_id: int, lines: list[tuple[int, bytes]]) -> None:
-    statement = "copy raw.rekognition_responses (chunk_id, document) from stdin (format binary)"
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for block in _blocks(chunk_id, lines):
-            copy.write(block)
+def _account_in_ledger(connection: psycopg.Connection, file_id: int, chunk: Chunk) -> Account:
+    counts = connection.execute(
+        """
+        select loaded_lines, rejected_lines, blank_lines
+        from raw.loaded_chunks
+        where file_id = %s and first_byte = %s
+        """,
+        (file_id, chunk.first_byte),
+    ).fetchone()
+    return Account(*counts) if counts else Account()
 
 
-def _blocks(chunk_id: int, lines: list[tuple[int, bytes]]) -> Iterator[bytes]:
-    parts, size = [_SIGNATURE], 0
-    for _, line in lines:
-        parts += (_ROW_HEAD.pack(2, 8, chunk_id, len(line) + 1, 1), line)
-        size += len(line)
-        if size >= _WRITE_BYTES:
-            yield b"".join(parts)
-            parts, size = [], 0
-    yield b"".join([*parts, _TRAILER])
+class _Lines:
+    """The lines of a chunk on their way into a COPY, counted as they pass."""
+
+    def __init__(self, chunk: Chunk, max_line_bytes: int) -> None:
+        self._chunk = chunk
+        self._max_line_bytes = max_line_bytes
+        self.count = 0
+        self.blank = 0
+        self.overlong: list[OverlongLine] = []
+
+    def copy(self, connection: psycopg.Connection, chunk_id: int) -> None:
+        """COPY the lines as documents; raises one of REFUSALS if any is none."""
+        statement = "copy raw.rekognition_responses (chunk_id, document) from stdin (format binary)"
+        self._copy(
+            connection,
+            statement,
+            lambda begin, end: _BIGINT_AND_JSONB.pack(2, 8, chunk_id, end - begin + 1, 1),
+        )
+
+    def copy_bytes(self, connection: psycopg.Connection) -> None:
+        """COPY the lines as bytes, with where they begin, into the temporary table."""
+        first_byte = self._chunk.first_byte
+        self._copy(
+            connection,
+            "copy pg_temp.refused_lines (byte_offset, line) from stdin (format binary)",
+            lambda begin, end: _BIGINT_AND_BYTEA.pack(2, 8, first_byte + begin, end - begin),
+        )
+
+    def _copy(self, connection: psycopg.Connection, statement: str, row_head: _RowHead) -> None:
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for block in self._blocks(row_head):
+                copy.write(block)
+
+    def _blocks(self, row_head: _RowHead) -> Iterator[bytes]:
+        data = self._chunk.data
+        parts, size = [_SIGNATURE], 0
+        for begin, end in self._good_lines():
+            parts.append(row_head(begin, end))
+            # A long line goes in slices, so that no second copy of it is ever whole.
+            for slice_begin in range(begin, end, _WRITE_BYTES):
+                part = bytes(data[slice_begin : min(slice_begin + _WRITE_BYTES, end)])
+                parts.append(part)
+                size += len(part)
+                if size >= _WRITE_BYTES:
+                    yield b"".join(parts)
+                    parts, size = [], 0
+        yield b"".join([*parts, _TRAILER])
+
+    def _good_lines(self) -> Iterator[tuple[int, int]]:
+        chunk = self._chunk
+        self.count, self.blank = 0, 0
+        self.overlong = [chunk.overlong] if chunk.overlong else []
+        for begin, end in chunk.lines():
+            if end - begin > self._max_line_bytes:
+                self.overlong.append(chunk.overlong_at(begin, end))
+            elif _is_blank(chunk.data, begin, end):
+                self.blank += 1
+            else:
+                self.count += 1
+                yield begin, end
+
+
+def _is_blank(data: bytearray, begin: int, end: int) -> bool:
+    # The first byte tells for nearly every line.
+    return begin == end or (data[begin] <= 0x20 and data[begin:end].isspace())
 
 
 def _load_line_by_line(
-    connection: psycopg.Connection,
-    file_id: int,
-    chunk_id: int,
-    lines: list[tuple[int, bytes]],
-    blank: int,
+    connection: psycopg.Connection, file_id: int, chunk_id: int, lines: _Lines
 ) -> Account:
     """Load a refused chunk in one pass on the server, however many of its lines are bad."""
-    offsets = [offset for offset, _ in lines]
+    connection.execute(
+        """
+        create temporary table if not exists refused_lines (byte_offset bigint, line bytea)
+        on commit delete rows
+        """
+    )
+    lines.copy_bytes(connection)
     rejected = connection.execute(
         """
         with parsed as materialized (
-            select byte_offset, line, document, reason
-            from unnest(%b::bigint[], %b::bytea[]) as line (byte_offset, line)
-            cross join lateral raw.parse_line(line.line)
+            select refused.byte_offset, refused.line, parsed.document, parsed.reason
+            from pg_temp.refused_lines as refused
+            cross join lateral raw.parse_line(refused.line) as parsed
         ),
         loaded as (
             insert into raw.rekognition_responses (chunk_id, document)
             select %s, document from parsed where reason is null order by byte_offset
         )
-        insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, reason)
-        select %s, %s, byte_offset, line, reason from parsed where reason is not null
+        insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, is_whole, reason)
+        select %s, %s, byte_offset, line, true, reason from parsed where reason is not null
         """,
-        (offsets, [line for _, line in lines], chunk_id, file_id, chunk_id),
+        (chunk_id, file_id, chunk_id),
     ).rowcount
-    account = Account(len(lines) - rejected, rejected, blank)
-    connection.execute(
-        "update raw.loaded_chunks set loaded_lines = %s, rejected_lines = %s where chunk_id = %s",
-        (account.loaded, account.rejected, chunk_id),
-    )
-    return account
+    return Account(lines.count - rejected, rejected, lines.blank)
+
+
+def _reject_overlong(
+    connection: psycopg.Connection, file_id: int, chunk_id: int, lines: list[OverlongLine]
+) -> Account:
+    for line in lines:
+        reason = f"{line.bytes} bytes are more than --max-line-mb allows; the beginning is kept"
+        connection.execute(
+            """
+            insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, is_whole, reason)
+            values (%s, %s, %s, %s, false, %s)
+            """,
+            (file_id, chunk_id, line.first_byte, line.beginning, reason),
+        )
+    return Account(rejected=len(lines))

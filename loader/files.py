@@ -1,79 +1,176 @@
-"""Label files: which ones are meant, what they are known by, and how they are cut into chunks."""
+"""Label files: which ones are meant, what they are known by, and opening them."""
 
+import fnmatch
 import glob
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+import boto3
+import botocore.exceptions
+import smart_open
+from smart_open.compression import compression_wrapper
 
 from loader.errors import LoaderError
 
+STANDARD_INPUT = "-"
+DECOMPRESSION_ERRORS = (EOFError, OSError, ValueError, zlib.error)
+COMPRESSED = (".gz", ".bz2", ".zst")
 PART_BYTES = 1 << 20
 PARTS = 64
 
 
 @dataclass(frozen=True)
-class Fingerprint:
-    """What a file is known by, wherever it lies and whatever its name is."""
+class LabelFile:
+    """A file as it was named, with what it is known by, wherever it lies."""
 
-    bytes: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Whole lines of a file, from `first_byte` on."""
-
-    first_byte: int
-    data: bytes
+    name: str
+    size: int | None  # bytes as stored; None for standard input
+    fingerprint: str
 
     @property
-    def end_byte(self) -> int:
-        """The byte after the last one."""
-        return self.first_byte + len(self.data)
+    def is_compressed(self) -> bool:
+        """Whether its lines have to be decompressed."""
+        return self.name.endswith(COMPRESSED)
 
-    def lines(self) -> list[tuple[int, bytes]]:
-        """Return each line that is not blank, without its newline, with its offset in the file."""
-        offset = self.first_byte
-        found = []
-        for line in self.data.split(b"\n"):
-            if line and not line.isspace():
-                found.append((offset, line))
-            offset += len(line) + 1
-        return found
-
-    def line_count(self) -> int:
-        """Return the number of lines, blank ones included."""
-        return self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+    @property
+    def can_seek(self) -> bool:
+        """Whether lines that are loaded can be skipped without reading them."""
+        return self.name != STANDARD_INPUT and not self.is_compressed
 
 
-def find_files(patterns: Iterable[str]) -> list[Path]:
-    """Return the files that paths and globs mean, in the order given, each once.
+class _StandardInput:
+    """Standard input, whose beginning is known before its lines are read."""
+
+    def __init__(self) -> None:
+        self.beginning = sys.stdin.buffer.read(PART_BYTES)
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        data = self.beginning[self._position : self._position + size]
+        data = data or sys.stdin.buffer.read(size)
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._position
+
+
+_standard_input = cache(_StandardInput)
+
+
+@contextmanager
+def open_lines(file: LabelFile) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a label file: its lines as a stream, and the stored bytes they are made of.
+
+    The second tells how much of the file has been read; for a plain file it is the first.
+    """
+    if file.name == STANDARD_INPUT:
+        stream = cast(BinaryIO, _standard_input())
+        yield stream, stream
+        return
+    with _open_stored(file.name) as stored:
+        if not file.is_compressed:
+            yield stored, stored
+            return
+        with compression_wrapper(stored, "rb", Path(file.name).suffix) as lines:
+            yield lines, stored
+
+
+def _open_stored(name: str) -> BinaryIO:
+    return cast(BinaryIO, smart_open.open(name, "rb", compression="disable"))
+
+
+def find_files(patterns: Iterable[str]) -> list[LabelFile]:
+    """Return the files that paths, globs, s3:// addresses and `-` mean, each once, in order.
 
     Raises LoaderError for one that is missing, empty, a folder or no text, before any is loaded.
     """
-    found: dict[Path, None] = {}
+    found: dict[str, None] = {}
     for pattern in patterns:
-        matches = _expand(pattern) if _is_glob(pattern) else [pattern]
+        matches = _matches(pattern)
         if not matches:
             raise LoaderError(f"no file matches {pattern}")
-        for match in matches:
-            check_readable(Path(match))
-            found[Path(match)] = None
-    for path in found:
-        _check_text(path)
-    return list(found)
+        found |= dict.fromkeys(matches)
+    return [_identify(name) for name in found]
 
 
-def _expand(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute patterns too
+def _matches(pattern: str) -> list[str]:
+    if pattern.startswith("s3://"):
+        return _s3_matches(pattern) if glob.has_magic(pattern) else [pattern]
+    if glob.has_magic(pattern) and not Path(pattern).exists():
+        return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute ones too
+    return [pattern]
 
 
-def _is_glob(pattern: str) -> bool:
-    return glob.has_magic(pattern) and not Path(pattern).exists()
+def _s3_matches(pattern: str) -> list[str]:
+    bucket, _, key_pattern = pattern.removeprefix("s3://").partition("/")
+    prefix = key_pattern[: next(i for i, c in enumerate(key_pattern) if c in "*?[")]
+    with _s3_errors(pattern):
+        pages = boto3.client("s3").get_paginator("list_objects_v2")
+        keys = [
+            item["Key"]
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix)
+            for item in page.get("Contents", [])
+        ]
+    return sorted(f"s3://{bucket}/{key}" for key in keys if fnmatch.fnmatchcase(key, key_pattern))
+
+
+@contextmanager
+def _s3_errors(name: str) -> Iterator[None]:
+    # smart_open reports what S3 refuses as OSError.
+    try:
+        yield
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError, OSError) as error:
+        raise LoaderError(
+            f"{name} cannot be read: {error}; check the name, the AWS credentials and region, and "
+            "AWS_ENDPOINT_URL if it is not Amazon's"
+        ) from None
+
+
+def _identify(name: str) -> LabelFile:
+    if name == STANDARD_INPUT:
+        # Its end is not known yet: it is known by its beginning, and checked as it is read.
+        digest = hashlib.sha256(_standard_input().beginning).hexdigest()
+        file = LabelFile(name, None, f"stdin:{digest}")
+    elif name.startswith("s3://"):
+        with _s3_errors(name), _open_stored(name) as stored:
+            file = LabelFile(name, *_fingerprint(stored))
+    else:
+        check_readable(Path(name))
+        with _open_stored(name) as stored:
+            file = LabelFile(name, *_fingerprint(stored))
+    if file.size == 0:
+        raise LoaderError(f"{name} is empty; nothing was loaded")
+    _check_text(file)
+    return file
+
+
+def _check_text(file: LabelFile) -> None:
+    if file.name == STANDARD_INPUT:
+        head = _standard_input().beginning
+        if not head:
+            raise LoaderError("standard input is empty; nothing was loaded")
+    else:
+        with open_lines(file) as (lines, _):
+            try:
+                head = lines.read(1 << 16)
+            except DECOMPRESSION_ERRORS as error:
+                kind = Path(file.name).suffix
+                raise LoaderError(f"{file.name} is no {kind} file: {error}") from None
+    # A NUL byte may stand in a broken line, so a file that also begins an object passes.
+    if b"\0" in head and b'{"' not in head:
+        raise LoaderError(
+            f"{file.name} is no text: a label file has one JSON object a line, in UTF-8"
+        )
 
 
 def check_readable(path: Path) -> None:
@@ -84,47 +181,22 @@ def check_readable(path: Path) -> None:
         raise LoaderError(f"{path} does not exist; check the path")
     if not os.access(path, os.R_OK):
         raise LoaderError(f"{path} cannot be read; check its permissions")
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise LoaderError(f"{path} is empty; nothing was loaded")
 
 
-def _check_text(path: Path) -> None:
+def fingerprint(path: Path) -> str:
+    """Return what a local file is known by: its size, and a digest of its bytes or parts."""
     with path.open("rb") as file:
-        head = file.read(1 << 16)
-    # A NUL byte may stand in a broken line, so a file that also begins an object passes.
-    if b"\0" in head and b'{"' not in head:
-        raise LoaderError(f"{path} is no text: a label file has one JSON object a line, in UTF-8")
+        return _fingerprint(file)[1]
 
 
-def fingerprint(path: Path) -> Fingerprint:
-    """Return the file's size and a digest: of all of it up to 64 MiB, else of 64 spread parts."""
-    size = path.stat().st_size
+def _fingerprint(file: BinaryIO) -> tuple[int, str]:
+    """Return the size, and with it a digest: of all up to 64 MiB, else of 64 spread parts."""
+    size = file.seek(0, io.SEEK_END)
     step = max(PART_BYTES, (size - PART_BYTES) // (PARTS - 1))
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for offset in range(0, size, step):
-            file.seek(offset)
-            digest.update(file.read(PART_BYTES))
-    return Fingerprint(size, digest.hexdigest())
-
-
-def cut(
-    file: BinaryIO, chunk_bytes: int, loaded: dict[int, int], wanted: Callable[[], bool]
-) -> Iterator[Chunk]:
-    """Yield the chunks that are not loaded yet, in file order.
-
-    A chunk is `chunk_bytes` long and then goes on to the end of its line, so its borders depend
-    on the file and on `chunk_bytes` alone. `loaded` maps first to end byte of the loaded ones.
-    Stops early once `wanted` says no.
-    """
-    first_byte = 0
-    while wanted():
-        while first_byte in loaded:
-            first_byte = loaded[first_byte]
-            file.seek(first_byte, io.SEEK_SET)
-        data = file.read(chunk_bytes)
-        if not data:
-            return
-        data += b"" if data.endswith(b"\n") else file.readline()
-        yield Chunk(first_byte, data)
-        first_byte += len(data)
+    for offset in range(0, size, step):
+        file.seek(offset)
+        digest.update(file.read(PART_BYTES))
+    return size, f"{size}:{digest.hexdigest()}"

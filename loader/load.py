@@ -1,151 +1,190 @@
-"""A load: which files and chunks are still to do, how many at once, and the account of it."""
+"""A load: which files and chunks are still to do, and when to stop."""
 
 import logging
 import os
-import threading
+import re
+import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from queue import SimpleQueue
 
 import psycopg
-from tqdm import tqdm
 
+from loader.chunks import Cutter, LoadedChunk
 from loader.connect import connect
-from loader.copy import Account, load_chunk
+from loader.copy import Account
 from loader.errors import LoaderError
-from loader.files import Chunk, Fingerprint, cut, fingerprint
+from loader.files import STANDARD_INPUT, LabelFile, open_lines
+from loader.progress import Progress
+from loader.workers import Workers
 
 log = logging.getLogger(__name__)
 
-CHUNK_BYTES = 8 << 20
 DEFAULT_WORKERS = max(1, (os.cpu_count() or 1) // 2)
+MAX_CHUNK_BYTES = 8 << 20
+# Of all chunks in memory: one in each worker's hands, and one that is being read.
+CHUNK_MEMORY_BYTES = 32 << 20
+# A share of rejects says nothing of the first few lines.
+REJECTS_BEFORE_SHARE_COUNTS = 100
+SECONDS_BETWEEN_LOOKS_AT_A_LOCK = 2
 
 
 @dataclass(frozen=True)
-class _File:
+class RejectLimit:
+    """How many lines of a file may be rejected before it is plainly the wrong file."""
+
+    count: float
+    is_percent: bool
+
+    @classmethod
+    def parse(cls, text: str) -> "RejectLimit":
+        """Read `500` or `1%`; raises ValueError."""
+        if not re.fullmatch(r"\d+|\d+(\.\d+)?%", text):
+            raise ValueError(f"{text} is no count, as 500, and no percentage, as 1%")
+        return cls(float(text.rstrip("%")), text.endswith("%"))
+
+    def is_exceeded(self, account: Account, at_end: bool) -> bool:
+        """Whether too many of the lines are rejects."""
+        if not self.is_percent:
+            return account.rejected > self.count
+        if at_end and not account.loaded and account.rejected and self.count < 100:
+            return True
+        return (
+            account.rejected >= REJECTS_BEFORE_SHARE_COUNTS
+            and account.rejected * 100 > self.count * account.lines
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to load; see `python -m loader load --help`."""
+
+    workers: int
+    max_line_bytes: int
+    max_rejects: RejectLimit
+    give_up_after_seconds: float
+    is_quiet: bool
+
+    @property
+    def chunk_bytes(self) -> int:
+        """The chunk size for a file that no load has begun yet."""
+        return max(1 << 20, min(MAX_CHUNK_BYTES, CHUNK_MEMORY_BYTES // (self.workers + 1)))
+
+
+DEFAULTS = Options(
+    workers=DEFAULT_WORKERS,
+    max_line_bytes=64 << 20,
+    max_rejects=RejectLimit.parse("1%"),
+    give_up_after_seconds=120,
+    is_quiet=False,
+)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file's row in raw.loaded_files."""
+
     file_id: int
     chunk_bytes: int
     is_finished: bool
 
 
-def load_files(paths: Iterable[Path], workers: int = DEFAULT_WORKERS) -> Account:
+def load_files(files: Iterable[LabelFile], options: Options = DEFAULTS) -> Account:
     """Load what is not loaded yet of each file, in order. Returns the account of this load."""
     total = Account()
-    with ExitStack() as stack:
-        control = stack.enter_context(connect())
-        connections: SimpleQueue[psycopg.Connection] = SimpleQueue()
-        for _ in range(workers):
-            connections.put(stack.enter_context(connect()))
-        for path in paths:
-            total += _load_file(path, control, connections, workers)
+    workers = Workers(options.workers, options.max_line_bytes, options.give_up_after_seconds)
+    with connect() as control, workers:
+        for file in files:
+            total += _load_file(file, control, workers, options)
     return total
 
 
 def _load_file(
-    path: Path,
-    control: psycopg.Connection,
-    connections: SimpleQueue[psycopg.Connection],
-    workers: int,
+    file: LabelFile, control: psycopg.Connection, workers: Workers, options: Options
 ) -> Account:
-    file = _enter_file(control, path, fingerprint(path))
-    if file.is_finished:
-        log.info("%s: loaded before, nothing to do", path)
+    entry = _enter(control, file, options.chunk_bytes)
+    if entry.is_finished and file.name != STANDARD_INPUT:
+        log.info("%s: loaded before, nothing to do", file.name)
         return Account()
-    _wait_for_other_loaders(control, path, file.file_id)
-    loaded = _loaded_chunks(control, file.file_id)
-    account = Account()
-    with (
-        path.open("rb") as stream,
-        tqdm(
-            total=path.stat().st_size,
-            initial=sum(end - first for first, end in loaded.items()),
-            desc=path.name,
-            unit="B",
-            unit_scale=True,
-            disable=None,  # shown on a terminal only
-        ) as bar,
-    ):
-        stop = threading.Event()
-        chunks = cut(stream, file.chunk_bytes, loaded, lambda: not stop.is_set())
-        for chunk_account, size in _in_parallel(chunks, file.file_id, connections, workers, stop):
-            account += chunk_account
-            bar.update(size)
-    control.execute(
-        "update raw.loaded_files set finished_at = now() where file_id = %s", (file.file_id,)
-    )
-    control.execute("select pg_advisory_unlock_all()")
-    log.info(
-        "%s: %s lines = %s loaded + %s rejected + %s blank",
-        *(path, account.lines, account.loaded, account.rejected, account.blank),
-    )
-    return account
+    with _alone(control, file, entry.file_id):
+        loaded, before = _read_ledger(control, entry.file_id)
+        done = Account()
+        loaded_bytes = sum(chunk.end_byte - begin for begin, chunk in loaded.items())
+        with (
+            open_lines(file) as (lines, stored),
+            Progress(file, loaded_bytes, stored, options.is_quiet) as progress,
+        ):
+            cutter = Cutter(lines, entry.chunk_bytes, options.max_line_bytes)
+            chunks = cutter.chunks(loaded, file.can_seek)
+            for result in workers.load(entry.file_id, chunks):
+                done += result.account
+                progress.advance(result.bytes, result.account)
+                _check_rejects(file, before + done, options.max_rejects, at_end=False)
+        _check_rejects(file, before + done, options.max_rejects, at_end=True)
+        workers.finish(entry.file_id)
+    log.info("%s: %s", file.name, done)
+    return done
 
 
-def _enter_file(control: psycopg.Connection, path: Path, known_by: Fingerprint) -> _File:
-    file_id, chunk_bytes, is_finished = control.execute(
+def _enter(control: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> _Entry:
+    row = control.execute(
         """
-        insert into raw.loaded_files (name, bytes, digest, chunk_bytes) values (%s, %s, %s, %s)
-        on conflict (bytes, digest) do update set name = excluded.name
+        insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes)
+        values (%s, %s, %s, %s)
+        on conflict (fingerprint) do update set name = excluded.name
         returning file_id, chunk_bytes, finished_at is not null
         """,
-        (str(path), known_by.bytes, known_by.digest, CHUNK_BYTES),
-    ).fetchone() or (0, 0, False)
-    return _File(file_id, chunk_bytes, is_finished)
+        (file.name, file.size, file.fingerprint, chunk_bytes),
+    ).fetchone()
+    assert row is not None  # noqa: S101 - an upsert returns its row
+    return _Entry(*row)
 
 
-def _wait_for_other_loaders(control: psycopg.Connection, path: Path, file_id: int) -> None:
-    key = ("raw.loaded_files", file_id)
-    (is_free,) = control.execute(
-        "select pg_try_advisory_lock(%s::regclass::oid::integer, %s::integer)", key
-    ).fetchone() or (False,)
-    if not is_free:
-        log.info("%s: another loader is at it, waiting", path)
-        control.execute("select pg_advisory_lock(%s::regclass::oid::integer, %s::integer)", key)
+@contextmanager
+def _alone(control: psycopg.Connection, file: LabelFile, file_id: int) -> Iterator[None]:
+    """Let no other loader at the file meanwhile.
 
-
-def _loaded_chunks(control: psycopg.Connection, file_id: int) -> dict[int, int]:
-    rows = control.execute(
-        "select first_byte, end_byte from raw.loaded_chunks where file_id = %s", (file_id,)
-    ).fetchall()
-    return dict(rows)
-
-
-def _in_parallel(
-    chunks: Iterator[Chunk],
-    file_id: int,
-    connections: SimpleQueue[psycopg.Connection],
-    workers: int,
-    stop: threading.Event,
-) -> Iterator[tuple[Account, int]]:
-    """Load chunks, one a connection at a time, and yield accounts with bytes as they are done.
-
-    At most workers + 1 chunks are in memory. The first failure stops the reading and is raised
-    when the chunks under way have ended.
+    It saves two loaders from reading the same file. What keeps lines from being there twice is
+    the ledger's unique key, also where this lock is lost with its connection.
     """
+    key = ("raw.loaded_files", file_id)
+    take = "select pg_try_advisory_lock(%s::regclass::oid::integer, %s::integer)"
+    has_waited = False
+    while control.execute(take, key).fetchone() == (False,):
+        if not has_waited:
+            log.info("%s: another loader is at it; waiting until that has ended", file.name)
+        has_waited = True
+        time.sleep(SECONDS_BETWEEN_LOOKS_AT_A_LOCK)
+    try:
+        yield
+    finally:
+        with suppress(psycopg.OperationalError):  # a lost connection has lost the lock too
+            give = "select pg_advisory_unlock(%s::regclass::oid::integer, %s::integer)"
+            control.execute(give, key)
 
-    def load_one(chunk: Chunk) -> tuple[Account, int]:
-        connection = connections.get()
-        try:
-            return load_chunk(connection, file_id, chunk), len(chunk.data)
-        finally:
-            connections.put(connection)
 
-    pending: list[Future[tuple[Account, int]]] = []
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for chunk in chunks:
-                pending.append(pool.submit(load_one, chunk))
-                while len(pending) > workers or (pending and pending[0].done()):
-                    yield pending.pop(0).result()
-            while pending:
-                yield pending.pop(0).result()
-        except psycopg.Error as error:
-            raise LoaderError(
-                f"the database refused a chunk: {' '.join(str(error).split())}. What is loaded "
-                "stays; run the same command again to go on."
-            ) from error
-        finally:
-            stop.set()
+def _read_ledger(
+    control: psycopg.Connection, file_id: int
+) -> tuple[dict[int, LoadedChunk], Account]:
+    chunks: dict[int, LoadedChunk] = {}
+    account = Account()
+    for first_byte, end_byte, checksum, *counts in control.execute(
+        """
+        select first_byte, end_byte, checksum, loaded_lines, rejected_lines, blank_lines
+        from raw.loaded_chunks
+        where file_id = %s
+        """,
+        (file_id,),
+    ):
+        chunks[first_byte] = LoadedChunk(end_byte, checksum)
+        account += Account(*counts)
+    return chunks, account
+
+
+def _check_rejects(file: LabelFile, account: Account, limit: RejectLimit, at_end: bool) -> None:
+    if limit.is_exceeded(account, at_end):
+        raise LoaderError(
+            f"{file.name}: {account.rejected:,} of {account.lines:,} lines are no JSON; is it a "
+            "label file? What is loaded stays. `python -m loader rejects` shows the lines; with "
+            "a higher --max-rejects the same command goes on."
+        )

@@ -8,9 +8,16 @@ from loader.errors import LoaderError
 
 DDL = Path(__file__).with_name("schema.sql")
 
+# All four together: after a crash Postgres empties what is unlogged, and a ledger that outlived
+# its lines would call them loaded. A table that refers to another becomes unlogged before it.
+TABLES = ("rejected_lines", "loaded_chunks", "loaded_files", "rekognition_responses")
 
-def create_schema(connection: psycopg.Connection) -> None:
-    """Create what is missing of schema.sql, in one transaction."""
+
+def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) -> None:
+    """Create what is missing of schema.sql, in one transaction.
+
+    `unlogged` makes its tables unlogged or logged; None leaves them as they are.
+    """
     (encoding,) = connection.execute("show server_encoding").fetchone() or ("",)
     if encoding != "UTF8":
         raise LoaderError(
@@ -19,6 +26,18 @@ def create_schema(connection: psycopg.Connection) -> None:
         )
     with connection.transaction():
         connection.execute(DDL.read_bytes())
+        if unlogged is not None:
+            _set_logging(connection, unlogged)
+
+
+def _set_logging(connection: psycopg.Connection, unlogged: bool) -> None:
+    wanted = "unlogged" if unlogged else "logged"
+    for table in TABLES if unlogged else reversed(TABLES):
+        (persistence,) = connection.execute(
+            "select relpersistence::text from pg_class where oid = %s::regclass", (f"raw.{table}",)
+        ).fetchone() or ("",)
+        if (persistence == "u") != unlogged:  # changing it writes the whole table again
+            connection.execute(f"alter table raw.{table} set {wanted}")
 
 
 def require_schema(connection: psycopg.Connection) -> None:

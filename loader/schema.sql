@@ -1,22 +1,24 @@
 -- The loader's own relations. Repeatable: `python -m loader init` runs it each time.
 
 create schema if not exists raw;
-comment on schema raw is 'Label Refinery: label files as they came, and the ledger of what has been loaded.';
+comment on schema raw is
+'Label Refinery: label files as they came, and the ledger of what has been loaded.';
 
 create table if not exists raw.loaded_files (
     file_id bigint generated always as identity primary key,
     name text not null,
-    bytes bigint not null,
-    digest text not null,
+    bytes bigint,
+    fingerprint text not null unique,
     chunk_bytes bigint not null,
     started_at timestamptz not null default now(),
-    finished_at timestamptz,
-    unique (bytes, digest)
+    finished_at timestamptz
 );
 comment on table raw.loaded_files is
 'Label files that a load has begun. One row per file, known by its content.';
 comment on column raw.loaded_files.name is 'Where the file was when it was last given to the loader.';
-comment on column raw.loaded_files.digest is 'SHA-256 of parts of the file, in hexadecimal.';
+comment on column raw.loaded_files.bytes is 'As the file is stored; null for standard input.';
+comment on column raw.loaded_files.fingerprint is
+'Size and SHA-256 of the file, or of 64 parts of one over 64 MiB.';
 comment on column raw.loaded_files.chunk_bytes is
 'Bytes after which a chunk ends with its line; set by the first load, so that borders stay.';
 comment on column raw.loaded_files.finished_at is 'When its last chunk was loaded; null before.';
@@ -26,40 +28,50 @@ create table if not exists raw.loaded_chunks (
     file_id bigint not null references raw.loaded_files,
     first_byte bigint not null,
     end_byte bigint not null,
-    loaded_lines integer not null,
-    rejected_lines integer not null,
-    blank_lines integer not null,
-    loaded_at timestamptz not null default now(),
+    checksum bigint not null,
+    loaded_lines bigint not null default 0,
+    rejected_lines bigint not null default 0,
+    blank_lines bigint not null default 0,
+    loaded_at timestamptz not null default clock_timestamp(),
     unique (file_id, first_byte)
 );
 comment on table raw.loaded_chunks is
-'The ledger: what has been loaded. One row per chunk, written in the transaction that loads its lines.';
+'The ledger. One row per chunk of a file, written in the transaction that loads its lines.';
+comment on column raw.loaded_chunks.first_byte is 'In the file''s lines, decompressed.';
 comment on column raw.loaded_chunks.end_byte is 'The byte after its last one.';
+comment on column raw.loaded_chunks.checksum is 'CRC-32 of its bytes.';
+
+-- Of its own, not the table's: an unlogged table's sequence starts again after a crash, and
+-- machine_tags reads only responses above the last it has seen.
+create sequence if not exists raw.response_ids;
 
 create table if not exists raw.rekognition_responses (
-    response_id bigint generated always as identity,
+    response_id bigint not null default nextval('raw.response_ids'),
     chunk_id bigint not null,
     document jsonb not null
 );
 comment on table raw.rekognition_responses is
 'Lines of label files, as they came. One row per loaded line.';
 comment on column raw.rekognition_responses.response_id is 'Rises in load order.';
--- machine_tags reads only the newest responses. Of 200 GB a BRIN index takes a few MB, and COPY
--- does not slow down for it.
-create index if not exists rekognition_responses_response_id_idx
-on raw.rekognition_responses using brin (response_id) with (autosummarize = on);
+-- machine_tags reads only the newest responses, `forget` only a file's chunks. Of 200 GB a BRIN
+-- index takes a few MB, and COPY does not slow down for it.
+create index if not exists rekognition_responses_brin
+on raw.rekognition_responses using brin (response_id, chunk_id) with (autosummarize = on);
 
 create table if not exists raw.rejected_lines (
     file_id bigint not null references raw.loaded_files,
     chunk_id bigint not null references raw.loaded_chunks,
     byte_offset bigint not null,
     line bytea not null,
+    is_whole boolean not null,
     reason text not null,
     primary key (file_id, byte_offset)
 );
 comment on table raw.rejected_lines is
 'Lines that Postgres does not take as JSON, byte for byte. One row per rejected line.';
 comment on column raw.rejected_lines.byte_offset is 'Where the line begins in its file.';
+comment on column raw.rejected_lines.is_whole is
+'False for a line over --max-line-mb, of which only the beginning is kept.';
 comment on column raw.rejected_lines.reason is 'What Postgres says of the line.';
 
 -- The reason instead of an error, so that one bad line costs no good one. Only what the line

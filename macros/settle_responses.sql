@@ -8,7 +8,7 @@
     select pg_advisory_lock('{{ responses }}'::regclass::bigint);
     select set_config(
         'label_refinery.last_settled_response_id',
-        (select last_value from {{ responses.schema }}.rekognition_responses_response_id_seq)::text,
+        (select last_value from {{ responses.schema }}.response_ids)::text,
         true
     );
     select pg_advisory_unlock('{{ responses }}'::regclass::bigint);

@@ -116,7 +116,7 @@ class Policy:
                 row["provider"]: _number_or_none(row["minimum_accuracy"]) for row in providers
             },
             withheld_providers=frozenset(
-                row["provider"] for row in providers if row["is_withheld"] == "true"
+                row["provider"] for row in providers if row["is_withheld"] != "false"
             ),
             denied_exactly=frozenset(
                 key(row["pattern"]) for row in patterns if row["match"] == "exact"

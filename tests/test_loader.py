@@ -8,7 +8,7 @@ import pytest
 from conftest import Database
 
 from loader.files import find_files, fingerprint
-from loader.load import CHUNK_BYTES
+from loader.load import MAX_CHUNK_BYTES
 
 GOOD = b'{"image_uuid": "0e3315c5-3328-4a99-80ab-567ac32f685f", "response": {"Labels": []}}'
 
@@ -43,7 +43,7 @@ def test_init_can_be_repeated(loaded: Database) -> None:
 def test_lines_arrive_whole_in_order_and_once(loaded: Database, tmp_path: Path) -> None:
     lines = [b'{"line": %d, "text": "caf\xc3\xa9 \\u00e9 \x7f"}' % number for number in range(1000)]
     file = write(tmp_path / "labels.jsonl", *lines)
-    assert "1000 lines = 1000 loaded + 0 rejected + 0 blank" in loaded.loader("load", str(file))
+    assert "1,000 lines = 1,000 loaded + 0 rejected + 0 blank" in loaded.loader("load", str(file))
     assert "loaded before, nothing to do" in loaded.loader("load", str(file))
     with loaded.connect() as connection:
         documents = connection.execute(
@@ -93,7 +93,7 @@ def test_a_load_goes_on_where_it_stopped(loaded: Database, tmp_path: Path) -> No
     padding = b'{"line": %d, "padding": "' + b"x" * 50_000 + b'"}'
     lines = [padding % number for number in range(500)]
     file = write(tmp_path / "labels.jsonl", *lines)
-    assert file.stat().st_size > 2 * CHUNK_BYTES
+    assert file.stat().st_size > 2 * MAX_CHUNK_BYTES
     loaded.loader("load", str(file))
     # As if the first run had been killed after its second chunk, with the third done.
     with loaded.connect() as connection:
@@ -137,7 +137,7 @@ def test_every_byte_of_a_file_up_to_64_mib_is_in_its_fingerprint(tmp_path: Path)
     content = bytearray(3 * (1 << 20) + 17)
     file = tmp_path / "file"
     file.write_bytes(content)
-    assert fingerprint(file).digest == hashlib.sha256(content).hexdigest()
+    assert fingerprint(file) == f"{len(content)}:{hashlib.sha256(content).hexdigest()}"
 
 
 def test_globs_and_several_files(loaded: Database, tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""The lines that Postgres did not take: listing them, and trying them again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+
+
+@dataclass(frozen=True)
+class RejectedLine:
+    """A rejected line: where it is, how long, and why."""
+
+    file: str
+    byte_offset: int
+    bytes: int
+    reason: str
+    beginning: str
+
+
+def list_rejects(connection: psycopg.Connection) -> Iterator[RejectedLine]:
+    """Yield the rejected lines, file by file, in the file's order."""
+    with connection.transaction(), connection.cursor("rejects") as cursor:
+        cursor.execute(
+            """
+            select
+                file.name,
+                line.byte_offset,
+                octet_length(line.line),
+                line.reason,
+                encode(substring(line.line from 1 for 60), 'escape')
+            from raw.rejected_lines as line
+            inner join raw.loaded_files as file using (file_id)
+            order by line.file_id, line.byte_offset
+            """
+        )
+        for row in cursor:
+            yield RejectedLine(*row)
+
+
+def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
+    """Load the whole rejected lines that Postgres takes by now; return how many, and are left."""
+    with connection.transaction():
+        (loaded,) = connection.execute(
+            """
+            with parsed as materialized (
+                select line.file_id, line.byte_offset, line.chunk_id, parsed.document
+                from raw.rejected_lines as line
+                cross join lateral raw.parse_line(line.line) as parsed
+                where line.is_whole and parsed.reason is null
+            ),
+            taken as (
+                delete from raw.rejected_lines as line
+                using parsed
+                where line.file_id = parsed.file_id and line.byte_offset = parsed.byte_offset
+                returning line.chunk_id
+            ),
+            loaded as (
+                insert into raw.rekognition_responses (chunk_id, document)
+                select chunk_id, document from parsed order by file_id, byte_offset
+            ),
+            entered as (
+                update raw.loaded_chunks as chunk
+                set
+                    loaded_lines = chunk.loaded_lines + counted.lines,
+                    rejected_lines = chunk.rejected_lines - counted.lines
+                from (select chunk_id, count(*) as lines from taken group by chunk_id) as counted
+                where chunk.chunk_id = counted.chunk_id
+            )
+            select count(*) from taken
+            """
+        ).fetchone() or (0,)
+        (left,) = connection.execute("select count(*) from raw.rejected_lines").fetchone() or (0,)
+    return loaded, left

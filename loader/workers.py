@@ -1,0 +1,183 @@
+"""Connections that load chunks at the same time, each made again when it is lost."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import Queue, SimpleQueue
+from typing import TypeVar
+
+import psycopg
+import tenacity
+from tenacity.nap import sleep_using_event
+
+from loader.chunks import Chunk
+from loader.connect import open_connection, unreachable
+from loader.copy import REFUSALS, Account, load_chunk
+from loader.errors import LoaderError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LoadedBytes:
+    """A chunk that is committed: how many bytes of lines, and what became of the lines."""
+
+    bytes: int
+    account: Account
+
+
+LONGEST_PAUSE_SECONDS = 30
+SECONDS_TO_STOP = 1.5
+# What another try may mend: the connection or the server was lost, a deadlock, a lock's time-out.
+PASSING_CLASSES = ("08", "40")
+PASSING_STATES = ("57P01", "57P02", "57P03", "55P03")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether trying again may help."""
+    if not isinstance(error, psycopg.OperationalError) or isinstance(error, REFUSALS):
+        return False
+    state = error.sqlstate
+    return state is None or state[:2] in PASSING_CLASSES or state in PASSING_STATES
+
+
+class Session:
+    """A connection that is made again, after growing pauses, when it is lost."""
+
+    def __init__(self, give_up_after_seconds: float, stop: threading.Event) -> None:
+        self._connection: psycopg.Connection | None = None
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            wait=tenacity.wait_exponential(max=LONGEST_PAUSE_SECONDS),
+            stop=tenacity.stop_after_delay(give_up_after_seconds)
+            | tenacity.stop_when_event_set(stop),
+            sleep=sleep_using_event(stop),
+            before_sleep=_say_that_it_is_tried_again,
+            reraise=True,
+        )
+
+    def run(self, work: Callable[[psycopg.Connection], T]) -> T:
+        """Do some work, which is all or nothing, on the connection."""
+        try:
+            return self._retrying(lambda: work(self._open()))
+        except psycopg.OperationalError as error:
+            if is_passing(error):
+                raise LoaderError(
+                    f"{unreachable(error)} What is loaded stays; run the same command again to "
+                    "go on."
+                ) from error
+            raise
+
+    def _open(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = open_connection()
+        return self._connection
+
+    def cancel(self, timeout: float) -> None:
+        """Ask the server to break off what it is doing for us."""
+        connection = self._connection
+        if connection and not connection.closed:
+            try:
+                connection.cancel_safe(timeout=timeout)
+            except psycopg.Error:
+                log.debug("the server did not hear the request to cancel", exc_info=True)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection:
+            self._connection.close()
+
+
+def _say_that_it_is_tried_again(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    pause = state.next_action.sleep if state.next_action else 0
+    reason = " ".join(str(error).split())
+    log.warning("connection lost (%s); trying again in %.0f s", reason, pause)
+
+
+class Workers:
+    """Threads with a session each.
+
+    They are daemons: a server that does not answer must not keep Ctrl-C from ending the program.
+    What they have not committed then, Postgres rolls back.
+    """
+
+    def __init__(self, count: int, max_line_bytes: int, give_up_after_seconds: float) -> None:
+        self._max_line_bytes = max_line_bytes
+        self._give_up_after_seconds = give_up_after_seconds
+        self._stop = threading.Event()
+        self._tasks: Queue[tuple[int, Chunk] | None] = Queue()
+        self._results: SimpleQueue[LoadedBytes | Exception] = SimpleQueue()
+        self._sessions = [Session(give_up_after_seconds, self._stop) for _ in range(count)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(session,), daemon=True)
+            for session in self._sessions
+        ]
+
+    def __enter__(self) -> "Workers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        deadline = time.monotonic() + SECONDS_TO_STOP if error[0] else None
+        if deadline:
+            self._stop.set()
+            for session in self._sessions:
+                session.cancel(timeout=max(0.1, deadline - time.monotonic()))
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()) if deadline else None)
+
+    def load(self, file_id: int, chunks: Iterator[Chunk]) -> Iterator[LoadedBytes]:
+        """Load chunks, and yield what became of each when it is committed.
+
+        As many are under way as there are workers, while one more is being read. The first
+        failure is raised; of the chunks under way then, each is committed or not there.
+        """
+        under_way = 0
+        for chunk in chunks:
+            while under_way == len(self._threads):
+                yield self._next_result()
+                under_way -= 1
+            self._tasks.put((file_id, chunk))
+            under_way += 1
+            del chunk  # or its bytes would be kept while the next ones are read
+        for _ in range(under_way):
+            yield self._next_result()
+
+    def finish(self, file_id: int) -> None:
+        """Enter that all chunks of a file are loaded."""
+        finish = "update raw.loaded_files set finished_at = now() where file_id = %s"
+        session = Session(self._give_up_after_seconds, self._stop)
+        session.run(lambda connection: connection.execute(finish, (file_id,)))
+        session.close()
+
+    def _next_result(self) -> LoadedBytes:
+        result = self._results.get()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _work(self, session: Session) -> None:
+        while (task := self._tasks.get()) is not None and not self._stop.is_set():
+            self._results.put(self._load(session, *task))
+            del task  # the chunk's bytes; this thread may wait long for the next
+        session.close()
+
+    def _load(self, session: Session, file_id: int, chunk: Chunk) -> LoadedBytes | Exception:
+        try:
+            account = session.run(
+                lambda connection: load_chunk(connection, file_id, chunk, self._max_line_bytes)
+            )
+        except Exception as error:
+            self._stop.set()  # it is raised again where the results are read
+            return error
+        finally:
+            chunk.release()
+        return LoadedBytes(chunk.end_byte - chunk.first_byte, account)
