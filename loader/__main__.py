@@ -208,7 +208,7 @@ def _rejects(options: argparse.Namespace) -> None:
                 print(json.dumps(dataclasses.asdict(line)))
             else:
                 where = f"{line.file}: byte {line.byte_offset}"
-                print(f"{where}: {line.reason}: {line.beginning}")
+                print(f"{where}: {line.reason.rstrip('.')}: {line.beginning}")
 
 
 def _retry_rejects(_: argparse.Namespace) -> None:

@@ -85,7 +85,8 @@ begin
     document := convert_from(line, 'UTF8')::jsonb;
 exception when data_exception or program_limit_exceeded then
     get stacked diagnostics reason = message_text, detail = pg_exception_detail;
-    reason := concat_ws(': ', reason, nullif(detail, ''));
+    -- Of a line that was cut, the detail is all of it.
+    reason := left(concat_ws(': ', reason, nullif(detail, '')), 300);
 end
 $$;
 comment on function raw.parse_line is 'The line as jsonb, or why Postgres does not take it.';
