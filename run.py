@@ -30,6 +30,7 @@ log = logging.getLogger("run")
 
 SAMPLE = Path("sample")
 MANIFEST = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
+AWAIT_REVIEW = re.compile(r"Labels that await review.*")
 DBT_STEP = re.compile(r"(\d+) of (\d+) (OK|PASS|WARN|FAIL|ERROR|SKIP)\b")
 
 
@@ -156,7 +157,10 @@ def build() -> None:
         log.error("%s", "".join(failures).strip())
         raise LoaderError("dbt did not finish; what failed stands above, more in logs/dbt.log")
     steps = [found for line in said if (found := DBT_STEP.search(line))]
-    log.info("dbt build: %s steps, all well", len(steps))
+    log.info("dbt build: %s steps, none failed", len(steps))
+    for line in said:
+        if found := AWAIT_REVIEW.search(line):
+            log.info("%s", found[0])
 
 
 def dbt_environment() -> dict[str, str]:

@@ -17,7 +17,8 @@ from loader.server import PROJECT, Server
 # What may stand in a properties file. dbt does not check: it drops what it does not know, so a
 # misspelt `data_test` would be a test that never runs.
 ALLOWED_KEYS = {
-    "file": {"version", "models", "seeds", "sources", "unit_tests", "exposures"},
+    "file": {"models", "seeds", "sources", "unit_tests", "exposures"},
+    "exposures": {"name", "label", "type", "description", "depends_on", "owner"},
     "models": {"name", "description", "config", "data_tests", "columns"},
     "seeds": {"name", "description", "config", "data_tests", "columns"},
     "sources": {"name", "description", "schema", "tables"},

@@ -3,7 +3,6 @@
         materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key=['identifier', 'provider'],
-        on_schema_change='fail',
         indexes=[
             {'columns': ['identifier', 'provider'], 'unique': true},
             {'columns': ['response_id']},

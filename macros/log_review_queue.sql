@@ -1,0 +1,18 @@
+{#- Names the ten unreviewed labels that most images would show, in dbt's log. -#}
+{% macro log_review_queue(queue) -%}
+    {%- if execute and load_relation(queue) is not none -%}
+        {%- set first_ten = run_query(
+            "select label, images_at_minimum_accuracy from " ~ queue ~ " limit 10"
+        ) -%}
+        {%- set names = [] -%}
+        {%- for row in first_ten -%}
+            {%- do names.append(row[0] ~ " (" ~ row[1] ~ ")") -%}
+        {%- endfor -%}
+        {%- if names -%}
+            {%- do log(
+                "Labels that await review, with images that would show them: " ~ names | join(", "),
+                info=true
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,80 @@
+with
+
+counts as (
+    select * from {{ ref('int_machine_tag_counts') }}
+),
+
+by_accuracy as (
+    select
+        provider,
+        sum(tags) as labels,
+        sum(accuracy_sum) / nullif(sum(tags) filter (where fine_accuracy is not null), 0)
+            as mean_accuracy,
+        coalesce(sum(tags) filter (where fine_accuracy >= 0.9), 0) as high_labels
+    from counts
+    where counted_by = 'accuracy'
+    group by provider
+),
+
+by_image as (
+    select
+        provider,
+        sum(images) as images,
+        sum(image_accuracy_sum)
+        / nullif(sum(images) filter (where fine_image_accuracy is not null), 0)
+            as mean_image_accuracy
+    from counts
+    where counted_by = 'image_accuracy'
+    group by provider
+),
+
+-- The value at or below which half of the weight lies.
+ranked as (
+    select
+        provider,
+        counted_by,
+        coalesce(fine_accuracy, fine_image_accuracy) as value,
+        sum(weight) over ascending as weight_so_far,
+        sum(weight) over (partition by provider, counted_by) as weight
+    from (
+        select
+            *,
+            case counted_by when 'accuracy' then tags else images end as weight
+        from counts
+        where coalesce(fine_accuracy, fine_image_accuracy) is not null
+    ) as weighted
+    window ascending as (
+        partition by provider, counted_by
+        order by coalesce(fine_accuracy, fine_image_accuracy)
+    )
+),
+
+medians as (
+    select
+        provider,
+        min(value) filter (where counted_by = 'accuracy') as median_accuracy,
+        min(value) filter (where counted_by = 'image_accuracy') as median_image_accuracy
+    from ranked
+    where weight_so_far * 2 >= weight
+    group by provider
+),
+
+summary as (
+    select
+        by_image.provider,
+        by_image.images::bigint as images,
+        by_accuracy.labels::bigint as labels,
+        by_accuracy.labels / by_image.images as labels_per_image,
+        by_accuracy.mean_accuracy,
+        medians.median_accuracy,
+        by_image.mean_image_accuracy,
+        medians.median_image_accuracy,
+        by_accuracy.high_labels::bigint as high_labels,
+        by_accuracy.high_labels / nullif(by_accuracy.labels, 0) as high_share,
+        by_accuracy.high_labels / by_image.images as high_labels_per_image
+    from by_image
+    inner join by_accuracy on by_image.provider is not distinct from by_accuracy.provider
+    left join medians on by_image.provider is not distinct from medians.provider
+)
+
+select * from summary

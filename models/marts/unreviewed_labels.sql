@@ -1,0 +1,57 @@
+with
+
+labels as (
+    select
+        *,
+        {{ label_key('label') }} as label_key
+    from {{ ref('labels') }}
+    where decision <> 'denied_pattern'
+),
+
+histogram as (
+    select
+        {{ label_key('label') }} as label_key,
+        unnest(example_identifiers) as identifier
+    from {{ ref('label_accuracy_histogram') }}
+),
+
+reviewed as (
+    select {{ label_key('label') }} as label_key from {{ ref('reviewed_labels') }}
+),
+
+unreviewed as (
+    select
+        label_key,
+        (array_agg(label order by images desc, label asc))[1] as label,
+        array_agg(distinct provider order by provider) as providers,
+        sum(images)::bigint as images,
+        sum(images_at_minimum_accuracy)::bigint as images_at_minimum_accuracy
+    from labels
+    where label_key not in (select reviewed.label_key from reviewed)
+    group by label_key
+),
+
+examples as (
+    select
+        label_key,
+        (array_agg(distinct identifier order by identifier))[:3] as example_identifiers
+    from histogram
+    group by label_key
+),
+
+with_examples as (
+    select
+        unreviewed.label,
+        unreviewed.providers,
+        unreviewed.images,
+        unreviewed.images_at_minimum_accuracy,
+        examples.example_identifiers
+    from unreviewed
+    inner join examples using (label_key)
+    order by
+        unreviewed.images_at_minimum_accuracy desc,
+        unreviewed.images desc,
+        unreviewed.label asc
+)
+
+select * from with_examples
