@@ -1,8 +1,8 @@
-{#- Names the ten unreviewed labels that most images would show, in dbt's log. -#}
+{#- Names the ten unreviewed labels that would show on most images, in dbt's log. -#}
 {% macro log_review_queue(queue) -%}
     {%- if execute and load_relation(queue) is not none -%}
         {%- set first_ten = run_query(
-            "select label, images_at_minimum_accuracy from " ~ queue ~ " limit 10"
+            "select label, images_if_included from " ~ queue ~ " limit 10"
         ) -%}
         {%- set names = [] -%}
         {%- for row in first_ten -%}

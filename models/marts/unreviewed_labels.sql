@@ -25,7 +25,10 @@ unreviewed as (
         (array_agg(label order by images desc, label asc))[1] as label,
         array_agg(distinct provider order by provider) as providers,
         sum(images)::bigint as images,
-        sum(images_at_minimum_accuracy)::bigint as images_at_minimum_accuracy
+        sum(images_at_minimum_accuracy)::bigint as images_at_minimum_accuracy,
+        coalesce(
+            sum(images_at_minimum_accuracy) filter (where decision <> 'provider_withheld'), 0
+        )::bigint as images_if_included
     from labels
     where label_key not in (select reviewed.label_key from reviewed)
     group by label_key
@@ -45,10 +48,12 @@ with_examples as (
         unreviewed.providers,
         unreviewed.images,
         unreviewed.images_at_minimum_accuracy,
+        unreviewed.images_if_included,
         examples.example_identifiers
     from unreviewed
     inner join examples using (label_key)
     order by
+        unreviewed.images_if_included desc,
         unreviewed.images_at_minimum_accuracy desc,
         unreviewed.images desc,
         unreviewed.label asc

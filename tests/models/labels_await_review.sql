@@ -1,5 +1,5 @@
 -- Guards: a label that nobody has reviewed is not shown, and is not forgotten either. Names the ten
--- that most images would show. The var unreviewed_labels_severity makes it an error.
+-- that would show on most images. The var unreviewed_labels_severity makes it an error.
 {{ config(severity=var('unreviewed_labels_severity')) }}
 {{ log_review_queue(ref('unreviewed_labels')) }}
 select *
