@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install run psql test lint lock clean
+.PHONY: help install run psql policy-preview explain test lint lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,10 +9,11 @@ SQL := models tests/label_policy tests/models
 # The user's files for `make run`; exported, so that no shell reads what is in them.
 LABELS ?=
 CATALOG ?=
-export LABELS CATALOG
+IMAGE ?=
+export LABELS CATALOG IMAGE
 
 help: ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(VENV)/installed ## make the virtual environment from requirements.lock
 
@@ -30,6 +31,12 @@ run: install ## from label files to published tags; LABELS=… CATALOG=… for y
 
 psql: install ## open the database in psql
 	@PGOPTIONS='-c search_path=refinery' $(BIN)/python -m loader psql
+
+policy-preview: install ## what your edits in seeds/label_policy would change
+	@$(BIN)/python -m policy preview
+
+explain: install ## why each tag of an image is or is not shown: IMAGE=<identifier>
+	@$(BIN)/python -m policy explain "$$IMAGE"
 
 lint: install ## ruff, sqlfluff, the label policy's files, dbt parse with warnings as errors
 	@$(BIN)/ruff check --quiet .
