@@ -1,6 +1,7 @@
 """What must hold in the label policy's files, each rule with the words for who breaks it."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -45,12 +46,22 @@ def check(folder: Path = FOLDER) -> list[Problem]:
             files[name] = read(name, folder)
         except MalformedFileError as error:
             malformed.append(error.problem)
-    if malformed:
-        return malformed
+    return malformed or check_lines(files)
+
+
+def check_lines(files: Files) -> list[Problem]:
+    """Return what is wrong with the lines of all files; nothing if all is well."""
     problems = [problem for lines in files.values() for problem in _check_lines(lines)]
     problems += _check_values(files)
+    problems += _check_characters(files)
     problems += _check_across(files)
     return problems
+
+
+def alias_of(note: str) -> str | None:
+    """Return the label of which a reviewed label is an alias, as its note says."""
+    alias = re.match(r"alias of ([^;]+)", note)
+    return alias and alias[1].strip(WHITE_SPACE)
 
 
 def _problem(line: Line, text: str) -> Problem:
@@ -75,7 +86,7 @@ def _check_lines(lines: list[Line]) -> Iterator[Problem]:
 
 def _check_values(files: Files) -> Iterator[Problem]:
     for line in files["included_labels"] + files["tag_providers"]:
-        if not _is_accuracy(line["minimum_accuracy"]):
+        if not is_accuracy(line["minimum_accuracy"]):
             yield _problem(line, "has a minimum_accuracy that is no number from 0 to 1")
     for line in files["tag_providers"]:
         if line["is_withheld"] not in ("true", "false"):
@@ -94,11 +105,37 @@ def _check_values(files: Files) -> Iterator[Problem]:
             )
 
 
-def _is_accuracy(text: str) -> bool:
+def is_accuracy(text: str) -> bool:
+    """Return whether a text can be a minimum accuracy; an empty one is the provider's."""
     try:
-        return text == "" or 0 <= Decimal(text) <= 1
+        # Decimal reads 0_9 and other scripts' digits as well, Postgres does not.
+        plain = text.isascii() and "_" not in text
+        return text == "" or (plain and 0 <= Decimal(text) <= 1)
     except InvalidOperation:
         return False
+
+
+def _check_characters(files: Files) -> Iterator[Problem]:
+    labels = files["reviewed_labels"] + files["included_labels"] + files["sensitive_labels"]
+    for line in labels:
+        for character in sorted(set(line.name)):
+            if unicodedata.category(character).startswith("C"):
+                code = f"U+{ord(character):04X} {unicodedata.name(character, '')}".strip()
+                yield _problem(line, f"has a character that nobody sees, {code}; take it away")
+    # A correction may be there for that very difference.
+    corrected = {line.key for line in files["label_corrections"]}
+    seen: dict[str, Line] = {}
+    for line in labels:
+        if line.key not in corrected:
+            twin = seen.setdefault(_visible(line.name), line)
+            if line.key != twin.key:
+                differs = f"differs from “{twin.name}” only by white space or Unicode form"
+                yield _problem(line, f"{differs}; keep one")
+
+
+def _visible(name: str) -> str:
+    """Return what a name has in common with all names that look the same but for letter case."""
+    return label_key(" ".join(unicodedata.normalize("NFKC", name).split()))
 
 
 def _check_across(files: Files) -> Iterator[Problem]:
@@ -121,6 +158,16 @@ def _check_across(files: Files) -> Iterator[Problem]:
         if line.key != label_key(line["corrected"]) and line.key in included:
             yield _problem(line, "is corrected, so only its correction can be included")
     for line in files["reviewed_labels"]:
-        alias = re.match(r"alias of ([^;]+)", line["note"])
-        if alias and line.key in included and label_key(alias[1]) not in included:
-            yield _problem(line, f"is included, but {alias[0]} and that is not; exclude both")
+        alias = alias_of(line["note"])
+        hidden = alias is not None and label_key(alias) not in included
+        if hidden and line.key in included:
+            yield _problem(line, f"is included, but alias of {alias} and that is not; exclude both")
+    for line in files["included_labels"]:
+        for pattern in files["denied_tag_patterns"]:
+            if _denies(pattern, line.key):
+                denied = f"is included, but the pattern “{pattern.name}” denies it; keep one"
+                yield _problem(line, denied)
+
+
+def _denies(pattern: Line, key: str) -> bool:
+    return key == pattern.key or (pattern["match"] == "contains" and pattern.key in key)

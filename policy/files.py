@@ -1,8 +1,12 @@
 """The label policy's files, line by line, and what their names are compared by."""
 
 import csv
-from collections.abc import Iterator
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "seeds" / "label_policy"
@@ -34,13 +38,15 @@ class Line:
     path: Path
     number: int
     values: dict[str, str]
+    text: str
+    """The line as the file has it, without its line end."""
 
     @property
     def name(self) -> str:
         """What the line decides on: its first column."""
         return next(iter(self.values.values()))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The name as it is compared."""
         return label_key(self.name)
@@ -71,25 +77,69 @@ class MalformedFileError(Exception):
 
 def read(file: str, folder: Path = FOLDER) -> list[Line]:
     """Return a policy file's lines, in order; raises MalformedFileError."""
-    return list(_read_lines(folder / f"{file}.csv", COLUMNS[file]))
+    path = folder / f"{file}.csv"
+    return parse(path, read_text(path))
 
 
-def _read_lines(path: Path, columns: tuple[str, ...]) -> Iterator[Line]:
+def read_text(path: Path) -> str:
+    """Return what a policy file holds; raises MalformedFileError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode()
     except FileNotFoundError:
         raise MalformedFileError(path, 1, "the file is missing; take it back from git") from None
     except UnicodeDecodeError as error:
         raise MalformedFileError(path, 1, f"is not UTF-8 ({error}); save it as UTF-8") from None
-    rows = csv.reader(text.splitlines(keepends=True), strict=True)
+    if text.startswith("\ufeff"):
+        marked = "starts with a byte order mark; save it as UTF-8 without one"
+        raise MalformedFileError(path, 1, marked)
+    before, carriage_return, _ = text.partition("\r")
+    if carriage_return:
+        # A spreadsheet that saves all lines so makes each of them a change in the diff.
+        windows = "has the line end of Windows (CRLF); save the file with line ends of Unix (LF)"
+        raise MalformedFileError(path, before.count("\n") + 1, windows)
+    return text
+
+
+def parse(path: Path, text: str) -> list[Line]:
+    """Return the lines of a policy file that holds this text; raises MalformedFileError."""
+    return list(_parse_lines(path, text, COLUMNS[path.stem]))
+
+
+def _parse_lines(path: Path, text: str, columns: tuple[str, ...]) -> Iterator[Line]:
+    physical = list(io.StringIO(text, newline="\n"))
+    rows = csv.reader(physical, strict=True)
     try:
         header = tuple(next(rows, ()))
         if header != columns:
             raise MalformedFileError(path, 1, f"the first line must be {','.join(columns)}")
+        start = rows.line_num
         for row in rows:
             if len(row) != len(columns):
                 counted = f"has {len(row)} values, it needs {len(columns)}: {','.join(columns)}"
                 raise MalformedFileError(path, rows.line_num, counted)
-            yield Line(path, rows.line_num, dict(zip(columns, row, strict=True)))
+            # A quoted value may go on in the next line.
+            line = "".join(physical[start : rows.line_num]).removesuffix("\n")
+            start = rows.line_num
+            yield Line(path, rows.line_num, dict(zip(columns, row, strict=True)), line)
     except csv.Error as error:
         raise MalformedFileError(path, rows.line_num, f"is no CSV: {error}") from None
+
+
+def write(texts: Mapping[str, str], folder: Path = FOLDER) -> None:
+    """Write all of these files or, if one cannot be written, none; raises OSError."""
+    # In the folder itself, because a file can be replaced in one step by one of its own file
+    # system only; and not named .csv, so that dbt never takes one for a seed.
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=folder) as temporary:
+        for file, text in texts.items():
+            for version in ("old", "new"):
+                shutil.copy(folder / f"{file}.csv", Path(temporary, f"{file}.{version}"))
+            Path(temporary, f"{file}.new").write_bytes(text.encode())
+        replaced: list[str] = []
+        try:
+            for file in texts:
+                Path(temporary, f"{file}.new").replace(folder / f"{file}.csv")
+                replaced.append(file)
+        except BaseException:
+            for file in replaced:
+                Path(temporary, f"{file}.old").replace(folder / f"{file}.csv")
+            raise

@@ -1,5 +1,6 @@
 """A real Postgres of each version for every test, and the project built on it."""
 
+import ast
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from loader.connect import OWN_SERVER
+from loader.sample import write_sample
 from loader.server import PROJECT, ROLE, Server, find_binaries
 
 # dbt's data tests and unit tests that ran, by the server's version.
@@ -138,6 +140,36 @@ def project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             connection.execute((PROJECT / "loader" / "catalog.sql").read_bytes())
         fresh.build("build", "--exclude-resource-types", "unit_test", "test")
         yield fresh
+
+
+@pytest.fixture(scope="session")
+def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The project built on the sample, with all of dbt's tests."""
+    folder = tmp_path_factory.mktemp("sample")
+    catalog, labels = write_sample(folder)
+    with fresh_database(server, "sample", folder) as fresh:
+        fresh.loader("init")
+        fresh.loader("load-catalog", str(catalog))
+        fresh.loader("load", str(labels))
+        fresh.dbt("build")
+        yield fresh
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail if a test that is written was not found; only where the whole suite is run."""
+    config = session.config
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if not is_whole or config.option.keyword or config.option.markexpr:
+        return
+    written = {
+        (path.name, node.name)
+        for path in (PROJECT / "tests").glob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
+    }
+    found = {(item.path.name, getattr(item, "originalname", "")) for item in session.items}
+    if lost := sorted(written - found):
+        raise pytest.UsageError(f"written, but not found by pytest: {lost}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

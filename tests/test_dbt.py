@@ -9,9 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from conftest import DBT_COUNTS, Database, fresh_database
+from conftest import DBT_COUNTS, Database
 
-from loader.sample import write_sample
 from loader.server import PROJECT, Server
 
 # What may stand in a properties file. dbt does not check: it drops what it does not know, so a
@@ -85,19 +84,6 @@ def test_every_model_has_a_grain_in_words_and_in_a_test() -> None:
         tests = [*data_tests(node), *(t for c in node["columns"] for t in data_tests(c))]
         names = {test if isinstance(test, str) else next(iter(test)) for test in tests}
         assert names & {"unique", "unique_combination_of_columns"}, name
-
-
-@pytest.fixture(scope="module")
-def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The project built on the sample, with all of dbt's tests."""
-    folder = tmp_path_factory.mktemp("sample")
-    catalog, labels = write_sample(folder)
-    with fresh_database(server, "sample", folder) as fresh:
-        fresh.loader("init")
-        fresh.loader("load-catalog", str(catalog))
-        fresh.loader("load", str(labels))
-        fresh.dbt("build")
-        yield fresh
 
 
 def test_every_written_test_runs_and_passes(

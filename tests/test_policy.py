@@ -21,7 +21,7 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
     path = folder / f"{file}.csv"
     text = path.read_text()
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_bytes(text.replace(old, new, 1).encode())
 
 
 def problems(folder: Path) -> str:
@@ -42,6 +42,19 @@ def test_the_policy_is_in_order() -> None:
         ("included_labels", "\nCat,\n", "\nCat,1.1\n", "no number from 0 to 1"),
         ("included_labels", "\nCat,\n", "\nCat,high\n", "no number from 0 to 1"),
         ("included_labels", "\nCat,\n", "\nCat,NaN\n", "no number from 0 to 1"),
+        ("included_labels", "\nCat,\n", "\nCat,0_9\n", "no number from 0 to 1"),
+        ("included_labels", "\nCat,\n", "\nCat,\u0660\n", "no number from 0 to 1"),
+        (
+            "included_labels",
+            "\nCat,\n",
+            "\nCat,\r\n",
+            "csv:574: has the line end of Windows (CRLF)",
+        ),
+        ("included_labels", "label,", "\ufefflabel,", "starts with a byte order mark"),
+        ("included_labels", "\nCat,\n", "\nC\u00adat,\nCat,\n", "U+00AD SOFT HYPHEN; take it"),
+        ("sensitive_labels", "\nBoy,", "\nBo\x07y,", "nobody sees, U+0007; take it away"),
+        ("reviewed_labels", "\nCat,\n", "\nCa\x85t,\nCat,\n", "nobody sees, U+0085; take it away"),
+        ("reviewed_labels", "\nCat,\n", "\nCat,alias of  ;\n", "“Cat” is included, but alias of"),
         ("included_labels", "\nCat,\n", "\nCat\n", "has 1 values, it needs 2"),
         ("included_labels", "\nCat,\n", '\n"Cat,\n', "is no CSV"),
         ("included_labels", "\nATM,\n", "\n", "becomes “ATM”, which is not included"),
@@ -94,3 +107,52 @@ def test_a_file_that_is_not_utf8_is_named(folder: Path) -> None:
 )
 def test_names_are_compared_trimmed_and_in_lower_case(name: str, key: str) -> None:
     assert label_key(name) == key
+
+
+@pytest.mark.parametrize(
+    ("label", "twin"),
+    [
+        ("Polar  Bear", "Polar Bear"),
+        ("polar\u2003bear", "Polar Bear"),
+        ("Polar\u00a0Bear", "Polar Bear"),
+        ("Polar\u2028Bear", "Polar Bear"),
+        ("\u3000Polar Bear", "Polar Bear"),
+        ("Casa Mila\u0300", "Casa Milà"),
+        ("\uff23\uff41\uff54", "Cat"),
+        ("\u212aite", "Kite"),  # the Kelvin sign
+    ],
+)
+@pytest.mark.parametrize("file", ["reviewed_labels", "included_labels", "sensitive_labels"])
+def test_names_that_look_alike_are_named(folder: Path, file: str, label: str, twin: str) -> None:
+    columns = {"reviewed_labels": ",", "included_labels": ",", "sensitive_labels": ",a,b,c"}
+    path = folder / f"{file}.csv"
+    path.write_text(path.read_text() + label + columns[file] + "\n")
+    lines = problems(folder)
+    pairs = {(label, twin), (twin, label)}
+    assert any(
+        f"“{one}” differs from “{other}” only by white space or Unicode form; keep one" in lines
+        for one, other in pairs
+    )
+
+
+def test_a_correction_may_differ_by_white_space_alone(folder: Path) -> None:
+    edit(folder, "label_corrections", "\nPc,", "\nPolar  Bear,Polar Bear\nPc,")
+    edit(folder, "reviewed_labels", "\nPolar Bear,", "\nPolar  Bear,\nPolar Bear,")
+    assert "differs from" not in problems(folder)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "match", "denied"),
+    [("cat", "exact", "Cat"), ("attle", "contains", "Cattle"), (" CAT ", "exact", "Cat")],
+)
+def test_a_pattern_that_denies_an_included_label_is_named(
+    folder: Path, pattern: str, match: str, denied: str
+) -> None:
+    edit(folder, "denied_tag_patterns", "\npdm,", f"\n{pattern},{match},r\npdm,")
+    words = f"“{denied}” is included, but the pattern “{pattern}” denies it; keep one"
+    assert words in problems(folder)
+
+
+def test_a_pattern_that_is_exact_denies_no_longer_name(folder: Path) -> None:
+    edit(folder, "denied_tag_patterns", "\npdm,", "\nattle,exact,r\npdm,")
+    assert "denies" not in problems(folder)

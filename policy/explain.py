@@ -1,0 +1,122 @@
+"""Why each tag of an image is or is not shown, with the line of the policy behind it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from loader.errors import LoaderError
+from policy.files import WHITE_SPACE, Line, label_key, read
+from policy.live import relation
+
+SENTENCES = {
+    "malformed": "It is no object, has no name, or an accuracy that is no number from 0 to 1.",
+    "denied_pattern": "No tag may have such a name, whoever made it.",
+    "provider_withheld": "All tags of this machine are withheld.",
+    "below_minimum_accuracy": "Its accuracy is under the label's minimum, else the machine's, "
+    "else 0.9.",
+    "sensitive_label": "The label says something about people and is withheld.",
+    "superseded_spelling": "Another spelling replaces just this one.",
+    "unreviewed_label": "Nobody has reviewed the label.",
+    "excluded_label": "The label has been reviewed, and is not among those that are shown.",
+    "published": "It is shown.",
+}
+
+
+OWN_TAG = "It is from where the image is from; such tags are shown unless a rule above holds."
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A tag's decision, the rule's sentence, and the line behind it if there is one."""
+
+    name: str | None
+    provider: str | None
+    accuracy: Decimal | None
+    decision: str
+    sentence: str
+    line: Line | None
+
+    def __str__(self) -> str:
+        accuracy = "" if self.accuracy is None else f" {self.accuracy}"
+        who = f" ({self.provider or 'no provider'}{accuracy})"
+        text = f"{self.name or 'a tag without a name'}{who}: {self.decision}\n    {self.sentence}"
+        if self.line:
+            values = ",".join(self.line.values.values())
+            text += f"\n    {self.line.path.name}:{self.line.number}: {values}"
+        return text
+
+
+def explain(connection: psycopg.Connection, identifier: UUID, folder: Path) -> list[Explanation]:
+    """Return the explanation of each tag of an image, in their order.
+
+    Decisions are those of the live policy, lines those of the files in the folder.
+    """
+    query = sql.SQL("select provider from {} where identifier = %s")
+    image = connection.execute(query.format(relation("catalog_images")), (identifier,)).fetchone()
+    if image is None:
+        raise LoaderError(f"the catalog has no image {identifier}")
+    query = sql.SQL(
+        "select name, provider, accuracy, decision from {} where identifier = %s order by position"
+    )
+    lines = _Lines(folder)
+    return [
+        _explain_tag(image[0], lines, *tag)
+        for tag in connection.execute(query.format(relation("tag_decisions")), (identifier,))
+    ]
+
+
+def _explain_tag(
+    image_provider: str | None,
+    lines: "_Lines",
+    name: str | None,
+    provider: str | None,
+    accuracy: Decimal | None,
+    decision: str,
+) -> Explanation:
+    is_own = provider == image_provider if provider is not None else accuracy is None
+    if decision == "published" and is_own:
+        return Explanation(name, provider, accuracy, decision, OWN_TAG, None)
+    line = lines.behind(decision, name, provider)
+    return Explanation(name, provider, accuracy, decision, SENTENCES[decision], line)
+
+
+class _Lines:
+    """The lines of the policy's files, by what they decide on."""
+
+    def __init__(self, folder: Path) -> None:
+        files = ("included_labels", "reviewed_labels", "sensitive_labels")
+        self._by_key = {file: {line.key: line for line in read(file, folder)} for file in files}
+        self._providers = {line.name: line for line in read("tag_providers", folder)}
+        self._corrections = {line.name: line for line in read("label_corrections", folder)}
+        self._patterns = read("denied_tag_patterns", folder)
+
+    def behind(self, decision: str, name: str | None, provider: str | None) -> Line | None:
+        """Return the line that made a decision; None if it was a rule without one."""
+        if name is None:
+            return None
+        key = label_key(name)
+        included = self._by_key["included_labels"].get(key)
+        if decision == "denied_pattern":
+            return next(self._matching_patterns(key), None)
+        if decision == "provider_withheld":
+            return self._providers.get(provider or "")
+        if decision == "below_minimum_accuracy":
+            if included and included["minimum_accuracy"]:
+                return included
+            return self._providers.get(provider or "")
+        return {
+            "sensitive_label": self._by_key["sensitive_labels"].get(key),
+            "superseded_spelling": self._corrections.get(name.strip(WHITE_SPACE)),
+            "excluded_label": self._by_key["reviewed_labels"].get(key),
+            "published": included,
+        }.get(decision)
+
+    def _matching_patterns(self, key: str) -> Iterator[Line]:
+        for line in self._patterns:
+            if key == line.key or (line["match"] != "exact" and line.key in key):
+                yield line

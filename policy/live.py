@@ -1,0 +1,56 @@
+"""The label policy that is live: dbt's seeds in the database."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from loader.connect import connect
+from loader.errors import LoaderError
+from policy.files import COLUMNS, read
+
+PROJECT = Path(__file__).resolve().parent.parent
+SCHEMA = "refinery"
+
+
+def relation(name: str) -> sql.Identifier:
+    """Return the relation of a seed or model, in the schema that dbt's last run used."""
+    manifest = PROJECT / "target" / "manifest.json"
+    schema = SCHEMA
+    if manifest.exists():
+        nodes = json.loads(manifest.read_text())["nodes"].values()
+        schemas = {node["schema"] for node in nodes if node["name"] == name}
+        schema = schemas.pop() if len(schemas) == 1 else SCHEMA
+    return sql.Identifier(schema, name)
+
+
+@contextmanager
+def open_live() -> Iterator[psycopg.Connection]:
+    """Open a connection to a database in which the models have been built."""
+    with connect() as connection:
+        name = relation("labels").as_string(connection)
+        if connection.execute("select to_regclass(%s)", (name,)).fetchone() == (None,):
+            raise LoaderError("the models are not there yet: run `make run` or `dbt build` first")
+        yield connection
+
+
+@contextmanager
+def files_instead(connection: psycopg.Connection, folder: Path) -> Iterator[None]:
+    """Let the connection see the files of a folder as the policy; nobody else sees them.
+
+    The seeds are filled in a transaction that is rolled back.
+    """
+    with connection.transaction(force_rollback=True):
+        for file, columns in COLUMNS.items():
+            seed = relation(file)
+            connection.execute(sql.SQL("delete from {}").format(seed))
+            insert = sql.SQL("copy {} ({}) from stdin").format(
+                seed, sql.SQL(", ").join(map(sql.Identifier, columns))
+            )
+            with connection.cursor() as cursor, cursor.copy(insert) as copy:
+                for line in read(file, folder):
+                    copy.write_row([line[column] or None for column in columns])
+        yield

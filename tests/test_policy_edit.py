@@ -1,0 +1,488 @@
+"""The commands that change the label policy: exactly the lines concerned, or nothing at all."""
+
+import difflib
+import shutil
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policy.__main__ import main
+from policy.check import check
+from policy.files import COLUMNS, FOLDER, label_key, read
+
+RIFLE = "Rifle,weapons,flag,a firearm or a part of one"
+KID = "Kid,age,withhold,guesses how old a person is"
+NOTHING = "Nothing to change: the files say so already.\n"
+CHILD = "Child,age,withhold,guesses how old a person is"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the policy's files."""
+    for path in FOLDER.glob("*.csv"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def changes(folder: Path, before: dict[str, bytes]) -> list[str]:
+    """Return the lines that went and came in all files, as the files have them."""
+    after = contents(folder)
+    assert after.keys() == before.keys()
+    changed = []
+    for file in COLUMNS:
+        old, new = (
+            version[f"{file}.csv"].decode().splitlines(keepends=True) for version in (before, after)
+        )
+        differences = list(difflib.unified_diff(old, new, n=0))[2:]
+        name = file.removesuffix("_labels")
+        changed += [f"{name} {line}" for line in differences if not line.startswith("@@")]
+    assert all(line.endswith("\n") for line in changed)
+    return [line.removesuffix("\n") for line in changed]
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Return a command's exit status and what it printed as result and as reason."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = main(list(arguments), folder)
+        except SystemExit as usage:
+            status = int(usage.code or 0)
+    return status, out.getvalue(), err.getvalue()
+
+
+def succeed(folder: Path, *arguments: str) -> str:
+    status, out, err = run(folder, *arguments)
+    assert (status, err) == (0, "")
+    assert check(folder) == []
+    return out
+
+
+def refuse(folder: Path, *arguments: str, status: int = 1) -> str:
+    before = contents(folder)
+    got, out, err = run(folder, *arguments)
+    assert (got, out) == (status, "")
+    assert contents(folder) == before
+    return err
+
+
+def included(folder: Path) -> set[str]:
+    return {line.key for line in read("included_labels", folder)}
+
+
+EXCLUDE = ("exclude", "--note", "n")
+WITHHOLD = ("withhold", "--category", "race", "--reason", "r")
+FLAG = ("flag", "--category", "drugs", "--reason", "r")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "want"),
+    [
+        # include
+        (["include", "--new", "Zoo Gate"], ["included +Zoo Gate,", "reviewed +Zoo Gate,"]),
+        (["include", "--new", " zoo gate "], ["included +zoo gate,", "reviewed +zoo gate,"]),
+        (["include", "--new", "A, B"], ['included +"A, B",', 'reviewed +"A, B",']),
+        (
+            ["include", "--new", "Zoo Gate", "--minimum-accuracy", "0.95", "--note", 'a, "b"'],
+            ["included +Zoo Gate,0.95", 'reviewed +Zoo Gate,"a, ""b"""'],
+        ),
+        (
+            ["include", "--new", "~Last", "!First"],
+            ["included +!First,", "included +~Last,", "reviewed +!First,", "reviewed +~Last,"],
+        ),
+        (["include", "CORROSION"], ["included +Corrosion,"]),
+        (
+            ["include", "corrosion", "--note", ""],
+            [
+                "included +Corrosion,",
+                'reviewed -Corrosion,"excluded: judges damage, which calls for an expert; excluded '
+                'by the first reviewers"',
+                "reviewed +Corrosion,",
+            ],
+        ),
+        (
+            ["include", "ape", "--minimum-accuracy", "1"],
+            ["included -Ape,0.99", "included +Ape,1"],
+        ),
+        (
+            ["include", "ape", "--minimum-accuracy", ""],
+            ["included -Ape,0.99", "included +Ape,"],
+        ),
+        (["include", "ape"], []),
+        (["include", "Atm", "Ipod"], []),  # their corrections differ by letter case alone
+        (
+            ["include", "--no-longer-withheld", "kid", "child"],
+            ["included +Child,", "included +Kid,", f"sensitive -{CHILD}", f"sensitive -{KID}"],
+        ),
+        (["include", "--no-longer-withheld", "cat"], []),
+        (["include", "cat", "--note", "n"], ["reviewed -Cat,", "reviewed +Cat,n"]),
+        # the note goes on saying of which label this one is an alias
+        (
+            ["include", "kiss", "--note", "n"],
+            [
+                "reviewed -Kiss,alias of Kissing; names an act that is seen",
+                "reviewed +Kiss,alias of Kissing; n",
+            ],
+        ),
+        (
+            ["include", "kiss", "--note", ""],
+            [
+                "reviewed -Kiss,alias of Kissing; names an act that is seen",
+                "reviewed +Kiss,alias of Kissing",
+            ],
+        ),
+        (
+            ["include", "kiss", "--note", "alias of Cat"],
+            [
+                "reviewed -Kiss,alias of Kissing; names an act that is seen",
+                "reviewed +Kiss,alias of Cat",
+            ],
+        ),
+        # exclude
+        ([*EXCLUDE, "cat"], ["included -Cat,", "reviewed -Cat,", "reviewed +Cat,n"]),
+        ([*EXCLUDE, "--new", "Zoo Gate"], ["reviewed +Zoo Gate,n"]),
+        (
+            [*EXCLUDE, "rifle"],
+            ["included -Rifle,", "reviewed -Rifle,", "reviewed +Rifle,n", f"sensitive -{RIFLE}"],
+        ),
+        (
+            [*EXCLUDE, "fir"],
+            ["included -Abies,", "included -Fir,", "reviewed -Fir,", "reviewed +Fir,n"],
+        ),
+        (
+            [*EXCLUDE, "abies"],
+            [
+                "included -Abies,",
+                "reviewed -Abies,alias of Fir",
+                "reviewed +Abies,alias of Fir; n",
+            ],
+        ),
+        ([*EXCLUDE, "kid"], ["reviewed -Kid,alias of Child", "reviewed +Kid,alias of Child; n"]),
+        ([*EXCLUDE, "fireman"], ["reviewed -Fireman,", "reviewed +Fireman,n"]),
+        # withhold
+        ([*WITHHOLD, "cat"], ["included -Cat,", "sensitive +Cat,race,withhold,r"]),
+        ([*WITHHOLD, "--new", "Zoo"], ["included -Zoo,", "sensitive +Zoo,race,withhold,r"]),
+        (
+            [*WITHHOLD, "--new", "Zoo Gate"],
+            ["reviewed +Zoo Gate,", "sensitive +Zoo Gate,race,withhold,r"],
+        ),
+        (
+            [*WITHHOLD, "rifle"],
+            ["included -Rifle,", f"sensitive -{RIFLE}", "sensitive +Rifle,race,withhold,r"],
+        ),
+        ([*WITHHOLD, "kid"], [f"sensitive -{KID}", "sensitive +Kid,race,withhold,r"]),
+        (
+            [*WITHHOLD, "fir"],
+            ["included -Abies,", "included -Fir,", "sensitive +Fir,race,withhold,r"],
+        ),
+        # flag
+        ([*FLAG, "cat"], ["sensitive +Cat,drugs,flag,r"]),
+        ([*FLAG, "rifle"], [f"sensitive -{RIFLE}", "sensitive +Rifle,drugs,flag,r"]),
+        (
+            ["flag", "--category", "weapons", "--reason", "a firearm or a part of one", "RIFLE"],
+            [],
+        ),
+    ],
+)
+def test_the_lines_concerned_change_and_no_other(
+    folder: Path, arguments: list[str], want: list[str]
+) -> None:
+    before = contents(folder)
+    out = succeed(folder, *arguments)
+    assert changes(folder, before) == want
+    assert (out == NOTHING) == (want == [])
+    assert succeed(folder, *arguments) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reasons"),
+    [
+        (
+            ["include", "kid", "child"],
+            [
+                "“Kid” is withheld (age: guesses how old a person is); to show it all the same, "
+                "say --no-longer-withheld, which takes its line out of sensitive_labels.csv",
+                "“Child” is withheld (age",
+            ],
+        ),
+        (["include", "ram memory"], ["“RAM Memory” becomes “RAM” by label_corrections.csv"]),
+        (["include", "ballerina", "--no-longer-withheld"], ["becomes “Ballet Dancer” by"]),
+        (["include", "kid", "--no-longer-withheld"], ["“Kid” is an alias of “Child”, which is"]),
+        (["include", "--new", "B", "--note", "alias of A"], ["“B” is an alias of “A”, which is"]),
+        (["include", "Catt"], ["nobody has reviewed “Catt” (close to it: “Cat”, “Cattle”); to"]),
+        (
+            ["include", "Xyzzy"],
+            ["nobody has reviewed “Xyzzy”; to add it as a new label, say --new"],
+        ),
+        (["include", "cat", "Xyzzy", "Catt"], ["“Xyzzy”; to", "reviewed “Catt”"]),
+        (["include", "--new", "CC0 Sign"], ["“CC0 Sign” is included, but the pattern “cc0”"]),
+        (["include", "--new", "Po\u200blar"], ["U+200B ZERO WIDTH SPACE"]),
+        (["include", "--new", "Polar\u00a0Bear"], ["differs from “Polar Bear” only by white"]),
+        ([*EXCLUDE, "--new", "Polar  Bear"], ["“Polar Bear” differs from “Polar  Bear” only"]),
+        ([*EXCLUDE, "Catt"], ["nobody has reviewed “Catt” (close to it: “Cat”, “Cattle”)"]),
+        (
+            [*EXCLUDE, "cat", "firefighter"],
+            ["“Firefighter” is shown instead of “Fireman”, so it has to stay; take that line out"],
+        ),
+        ([*EXCLUDE, "Atm"], ["“ATM” is shown instead of “Atm”, so it has to stay"]),
+        ([*WITHHOLD, "firefighter"], ["“Firefighter” is shown instead of “Fireman”"]),
+        ([*WITHHOLD, "Catt"], ["nobody has reviewed “Catt”"]),
+        ([*FLAG, "kid"], ["“Kid” is withheld (age: guesses how old a person is), so a flag"]),
+        ([*FLAG, "cat", "corrosion"], ["“corrosion” is not included, so a flag would do nothing"]),
+        ([*FLAG, "Catt"], ["“Catt” is not included (close to it: “Cat”, “Cattle”), so a flag"]),
+    ],
+)
+def test_what_would_leave_the_files_wrong_is_refused_whole(
+    folder: Path, arguments: list[str], reasons: list[str]
+) -> None:
+    printed = refuse(folder, *arguments).splitlines()
+    assert printed.pop() == "Nothing was changed."
+    assert len(printed) == len(reasons)
+    for line, reason in zip(printed, reasons, strict=True):
+        assert reason in line
+
+
+def test_an_alias_that_a_correction_leads_to_is_not_excluded_with_its_label(folder: Path) -> None:
+    succeed(folder, "include", "ram", "--note", "alias of Cat")
+    assert "“RAM” is shown instead of “RAM Memory”" in refuse(folder, *EXCLUDE, "cat")
+
+
+def test_an_alias_of_an_alias_is_excluded_with_it(folder: Path) -> None:
+    succeed(folder, "include", "--new", "Old Fir", "--note", "alias of Abies")
+    out = succeed(folder, *EXCLUDE, "fir")
+    assert "“Abies” goes too: it is an alias of “Fir”.\n“Old Fir” goes too: it is" in out
+    assert included(folder).isdisjoint({"fir", "abies", "old fir"})
+
+
+def test_labels_that_are_aliases_of_each_other_can_be_excluded(folder: Path) -> None:
+    succeed(folder, "include", "fir", "--note", "alias of Abies")
+    succeed(folder, *EXCLUDE, "fir")
+    assert included(folder).isdisjoint({"fir", "abies"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "required: COMMAND"),
+        (["include"], "required: LABEL"),
+        (["include", " "], "argument LABEL: is empty"),
+        (["include", "\u00a0"], "argument LABEL: is empty"),
+        (["include", "a\nb"], "'a\\nb' is not one line of text"),
+        (["include", "a\udcffb"], "'a\\udcffb' is not one line of text"),
+        (["include", "kid", "--no-longer"], "unrecognized arguments"),
+        (["exclude", "cat"], "required: --note"),
+        (["exclude", "cat", "--note", " "], "argument --note: is empty"),
+        (["withhold", "cat", "--category", "race"], "required: --reason"),
+        (
+            ["withhold", "cat", "--category", "weapons", "--reason", "r"],
+            "invalid choice: 'weapons'",
+        ),
+        (["flag", "cat", "--category", "race", "--reason", "r"], "invalid choice: 'race'"),
+        (["flag", "cat", "--category", "drugs", "--reason", "a\nb"], "is not one line of text"),
+        *[
+            (["include", "cat", "--minimum-accuracy", wrong], f"'{wrong}' is no number from 0 to 1")
+            for wrong in ("1.01", "high", "NaN", "0_9", "\u0660", "0,9")
+        ],
+    ],
+)
+def test_wrong_usage_is_said(folder: Path, arguments: list[str], reason: str) -> None:
+    assert reason in refuse(folder, *arguments, status=2)
+
+
+def test_what_is_printed_is_what_changed_and_what_to_do_next(folder: Path) -> None:
+    assert succeed(folder, *EXCLUDE, "fir", "rifle") == (
+        "included_labels.csv: - Abies\n"
+        "included_labels.csv: - Fir\n"
+        "included_labels.csv: - Rifle\n"
+        "reviewed_labels.csv: - Fir\n"
+        "reviewed_labels.csv: + Fir (n)\n"
+        "reviewed_labels.csv: - Rifle\n"
+        "reviewed_labels.csv: + Rifle (n)\n"
+        "sensitive_labels.csv: - Rifle (weapons, flag, a firearm or a part of one)\n"
+        "“Abies” goes too: it is an alias of “Fir”.\n"
+        "See what it would change: python -m policy preview\n"
+        "Make it live: dbt seed\n"
+    )
+
+
+def test_a_note_of_why_a_label_was_not_shown_is_pointed_out(folder: Path) -> None:
+    succeed(folder, *EXCLUDE, "cat", "fir")
+    assert "“Cat” keeps its note “n”; --note replaces it." in succeed(folder, "include", "cat")
+    assert "keeps" not in succeed(folder, "include", "fir", "--note", "")
+    assert "keeps" not in succeed(folder, "include", "abies")  # it says of what it is an alias
+    assert "keeps" not in succeed(folder, "include", "cat", "--minimum-accuracy", "1")
+
+
+def test_a_terminal_without_the_letters_of_a_label_gets_it_escaped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = TextIOWrapper(BytesIO(), encoding="ascii", write_through=True)
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert main([*EXCLUDE, "casa milà"], folder) == 0
+    assert b"- Casa Mil\\xe0\n" in terminal.buffer.getvalue()
+
+
+def test_how_a_person_wrote_the_other_lines_stays(folder: Path) -> None:
+    """Quotes that csv would not write, a value of two lines, no line end at the last."""
+    path = folder / "reviewed_labels.csv"
+    text = path.read_text().replace("label,note\n", '"label",note\n')
+    text = text.replace("\nCat,\n", '\n"Cat","two\n\nlines"\n').replace("\nDog,\n", '\n"Dog",""\n')
+    path.write_text(text.removesuffix("\n"))
+    succeed(folder, "include", "--new", "Catamount", "~Last")
+    want = text.replace("\nCathedral,", "\nCatamount,\nCathedral,") + "~Last,"
+    assert path.read_text() == want
+    succeed(folder, "include", "dog", "--note", "n")
+    assert path.read_text() == want.replace('"Dog",""', "Dog,n")
+
+
+def test_each_line_keeps_its_own_spelling(folder: Path) -> None:
+    path = folder / "included_labels.csv"
+    path.write_text(path.read_text().replace("\nCat,\n", "\ncat,\n"))
+    before = contents(folder)
+    succeed(folder, "include", "CAT", "--minimum-accuracy", "1", "--note", "n")
+    want = ["included -cat,", "included +cat,1", "reviewed -Cat,", "reviewed +Cat,n"]
+    assert changes(folder, before) == want
+
+
+def test_a_label_that_is_withheld_alone_is_known_and_keeps_its_spelling(folder: Path) -> None:
+    path = folder / "sensitive_labels.csv"
+    path.write_text(path.read_text() + "Zoo Gate,race,withhold,r\n")
+    before = contents(folder)
+    succeed(folder, "include", "zoo gate", "--no-longer-withheld")
+    assert changes(folder, before) == [
+        "included +Zoo Gate,",
+        "reviewed +Zoo Gate,",
+        "sensitive -Zoo Gate,race,withhold,r",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("\nCat,\n", "\nDog,\nCat,\n", "“Cat” stands after “Dog”; sort the lines by name"),
+        ("\nCat,\n", "\nCat,\r\n", "included_labels.csv:574: has the line end of Windows (CRLF)"),
+        ("\nCat,\n", "\nCAT,\nCat,\n", "is there already"),
+        ("\nFir,\n", "\n", "“Abies” is included, but alias of Fir and that is not"),
+        ("label,minimum_accuracy\n", "\ufefflabel,minimum_accuracy\n", "byte order mark"),
+    ],
+)
+def test_files_that_are_not_in_order_are_left_to_the_person(
+    folder: Path, old: str, new: str, reason: str
+) -> None:
+    path = folder / "included_labels.csv"
+    path.write_bytes(path.read_text().replace(old, new, 1).encode())
+    printed = refuse(folder, "include", "--new", "Zoo Gate")
+    assert reason in printed
+    assert printed.endswith("Mend the files first; see the lines above.\nNothing was changed.\n")
+
+
+@pytest.mark.parametrize("succeeding", range(3))
+def test_a_file_that_cannot_be_replaced_leaves_all_as_they_were(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, succeeding: int
+) -> None:
+    replace = Path.replace
+    done = []
+
+    def fail_once(path: Path, target: Path) -> Path:
+        done.append(target)
+        if len(done) == succeeding + 1:
+            raise PermissionError(13, "Permission denied")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail_once)
+    assert "Permission denied\nNothing was changed.\n" in refuse(folder, *EXCLUDE, "rifle")
+    assert len(done) == 2 * succeeding + 1
+
+
+def test_a_file_keeps_its_permissions(folder: Path) -> None:
+    path = folder / "included_labels.csv"
+    path.chmod(0o640)
+    succeed(folder, "include", "--new", "Zoo Gate")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_nothing_is_written_where_nothing_changes(folder: Path) -> None:
+    before = {path: path.stat().st_ino for path in folder.iterdir()}
+    succeed(folder, "include", "cat")
+    assert {path: path.stat().st_ino for path in folder.iterdir()} == before
+
+
+# fmt: off
+LABELS = st.sampled_from([
+    "Cat", "cat", "CATT", "Fir", "Abies", "Kid", "Child", "Rifle", "ATM", "Atm", "Fireman",
+    "Firefighter", "Kiss", "Kissing", "Make Out", "Corrosion", "Casa Milà", "Zoo Gate",
+    "zoo gate ", "~Last", "!First", "Éclair Shop", "Polar Bear", "Polar  Bear", 'A "quoted", one',
+    "İstanbul", "x\u2028y", "by-nc",
+])
+# fmt: on
+TEXTS = st.text(max_size=8) | st.sampled_from(["alias of Cat", "alias of Abies; x", 'a,"b"', ""])
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> list[str]:
+    command = draw(st.sampled_from(["include", "include", "exclude", "withhold", "flag"]))
+    arguments = [command]
+    if command in ("withhold", "flag"):
+        arguments += ["--category", "race" if command == "withhold" else "drugs"]
+        arguments += [f"--reason={draw(TEXTS)}"]
+    elif command == "exclude" or draw(st.booleans()):
+        arguments += [f"--note={draw(TEXTS)}"]
+    if command == "include":
+        arguments += draw(
+            st.sampled_from([[], ["--minimum-accuracy=0.97"], ["--no-longer-withheld"]])
+        )
+    if command != "flag" and draw(st.booleans()):
+        arguments += ["--new"]
+    return [*arguments, "--", *draw(st.lists(LABELS, min_size=1, max_size=3))]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(commands(), min_size=1, max_size=6))
+def test_after_any_commands_the_files_are_in_order(sequence: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in FOLDER.glob("*.csv"):
+            shutil.copy(path, folder)
+        for arguments in sequence:
+            before = contents(folder)
+            status, out, err = run(folder, *arguments)
+            assert bool(out) == (status == 0)
+            assert bool(err) == (status != 0)
+            if status:
+                assert contents(folder) == before
+                continue
+            assert check(folder) == []
+            for file in COLUMNS:
+                keys = [line.key for line in read(file, folder)]
+                assert keys == sorted(keys)
+            if out != NOTHING:
+                assert run(folder, *arguments)[1] == NOTHING
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(LABELS, min_size=1, max_size=3), st.lists(commands(), max_size=3))
+def test_include_and_then_exclude_gives_back_what_is_shown(
+    labels: list[str], sequence: list[list[str]]
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in FOLDER.glob("*.csv"):
+            shutil.copy(path, folder)
+        for arguments in sequence:
+            run(folder, *arguments)
+        shown = included(folder)
+        labels = [label for label in labels if label_key(label) not in shown]
+        before = contents(folder)["included_labels.csv"]
+        if labels and run(folder, "include", "--new", "--no-longer-withheld", *labels)[0] == 0:
+            assert contents(folder)["included_labels.csv"] != before
+            succeed(folder, *EXCLUDE, *labels)
+        assert contents(folder)["included_labels.csv"] == before

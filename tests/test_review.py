@@ -1,0 +1,261 @@
+"""What reviewers read: counts of labels, the queue, the preview of an edit, explanations."""
+
+import shutil
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from conftest import Database
+
+from loader.errors import LoaderError
+from policy.explain import explain
+from policy.files import FOLDER, label_key, read
+from policy.preview import as_table, effects
+
+UNKNOWN_LABEL = "Bucket Hat"  # the sample has it, no list does
+
+
+@pytest.fixture(scope="module")
+def refreshed(sample: Database) -> Database:
+    """The sample, with the counts of labels as of now."""
+    sample.build("run", "--selector", "refresh")
+    return sample
+
+
+@pytest.fixture
+def connection(refreshed: Database) -> Iterator[psycopg.Connection]:
+    with refreshed.connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the policy's files."""
+    for path in FOLDER.glob("*.csv"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def edit(folder: Path, file: str, old: str, new: str) -> None:
+    path = folder / f"{file}.csv"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+Accuracies = dict[tuple[str | None, UUID], dict[str, Decimal | None]]
+
+
+@pytest.fixture(scope="module")
+def read_tags(refreshed: Database) -> Accuracies:
+    """Each machine's labels of each image, read tag by tag."""
+    found: Accuracies = defaultdict(dict)
+    with refreshed.connect() as connection:
+        machine = connection.execute("select provider, identifier from refinery.machine_tags")
+        found.update({row: {} for row in machine})
+        stored = connection.execute(
+            """
+            select
+                machine.provider,
+                machine.identifier,
+                tag ->> 'name',
+                (tag ->> 'accuracy')::numeric
+            from refinery.machine_tags as machine
+            cross join jsonb_array_elements(machine.tags) as tag
+            """
+        )
+        for provider, image, name, accuracy in stored:
+            found[provider, image][name] = accuracy
+        decided = connection.execute(
+            """
+            select decision.provider, decision.identifier, decision.name, decision.accuracy
+            from refinery.tag_decisions as decision
+            inner join refinery.stg_catalog__images as image using (identifier)
+            where
+                decision.decision <> 'malformed'
+                and case
+                    when decision.provider is null then decision.accuracy is not null
+                    else decision.provider is distinct from image.provider
+                end
+            """
+        )
+        seen = set(found)
+        for provider, image, name, accuracy in decided:
+            if (provider, image) not in seen:
+                labels, label = found[provider, image], name.strip(" \t\n\r\f\v")
+                known = [a for a in (labels.get(label), accuracy) if a is not None]
+                labels[label] = max(known, default=None)
+    return found
+
+
+def mean_of(values: list[Decimal]) -> Decimal:
+    # statistics.mean goes by fractions and takes a minute.
+    return sum(values, Decimal(0)) / len(values)
+
+
+def test_the_histogram_counts_each_tag_once(
+    connection: psycopg.Connection, read_tags: Accuracies
+) -> None:
+    want: dict[tuple[object, ...], int] = defaultdict(int)
+    for (provider, _), labels in read_tags.items():
+        for label, accuracy in labels.items():
+            cut = None if accuracy is None else int(accuracy * 100)
+            want[provider, label, cut] += 1
+    got = connection.execute(
+        "select provider, label, (accuracy_bin * 100)::integer, images"
+        " from refinery.label_accuracy_histogram"
+    ).fetchall()
+    assert {row[:3]: row[3] for row in got} == want
+    assert len({provider for provider, *_ in got}) >= 3
+
+
+def test_the_summary_is_what_one_gets_by_reading_all_tags(
+    connection: psycopg.Connection, read_tags: Accuracies
+) -> None:
+    for row in connection.execute("select * from refinery.label_summary").fetchall():
+        provider, images, labels, per_image, mean, median, image_mean, image_median, *high = row
+        own = [tags for (who, _), tags in read_tags.items() if who == provider]
+        accuracies = [a for tags in own for a in tags.values() if a is not None]
+        means = [mean_of([*tags.values()]) for tags in own if tags]
+        above = sum(accuracy >= Decimal("0.9") for accuracy in accuracies)
+        assert (images, labels) == (len(own), sum(map(len, own)))
+        assert per_image == pytest.approx(Decimal(labels) / images)
+        assert mean == pytest.approx(mean_of(accuracies))
+        assert median == pytest.approx(statistics.median(accuracies), abs=Decimal("0.0002"))
+        assert image_mean == pytest.approx(mean_of(means))
+        assert image_median == pytest.approx(statistics.median(means), abs=Decimal("0.0002"))
+        assert high[0] == above
+        assert high[1:] == pytest.approx([Decimal(above) / labels, Decimal(above) / images])
+
+
+def test_the_queue_holds_what_nobody_has_reviewed(
+    connection: psycopg.Connection, read_tags: Accuracies
+) -> None:
+    reviewed = {line.key for line in read("reviewed_labels")}
+    want: dict[str, set[UUID]] = defaultdict(set)
+    for (_, image), labels in read_tags.items():
+        for label in labels:
+            want[label_key(label)].add(image)
+    queue = connection.execute(
+        "select label, images, images_at_minimum_accuracy, images_if_included,"
+        " example_identifiers from refinery.unreviewed_labels"
+    ).fetchall()
+    assert queue[0][0] == UNKNOWN_LABEL
+    for label, images, _, _, examples in queue:
+        key = label_key(label)
+        assert key not in reviewed
+        assert images >= len(want[key])
+        assert examples == sorted(want[key])[:3]
+    order = [(-shown, -accurate, -images, label) for label, images, accurate, shown, _ in queue]
+    assert order == sorted(order)
+
+
+def test_a_second_refresh_counts_the_same(refreshed: Database) -> None:
+    everything = "select * from refinery.label_accuracy_histogram order by 1, 2, 3"
+    with refreshed.connect() as connection:
+        before = connection.execute(everything).fetchall()
+        refreshed.build("run", "--selector", "refresh")
+        assert connection.execute(everything).fetchall() == before
+
+
+def test_the_queue_can_stop_a_refresh(refreshed: Database) -> None:
+    test = ("test", "--select", "labels_await_review")
+    warned = refreshed.dbt(*test)
+    assert warned.returncode == 0
+    assert UNKNOWN_LABEL in warned.stdout
+    assert refreshed.dbt(*test, "--vars", "{unreviewed_labels_severity: error}").returncode == 1
+
+
+def test_without_an_edit_there_is_nothing_to_preview(
+    connection: psycopg.Connection, folder: Path
+) -> None:
+    assert effects(connection, folder) == []
+
+
+def test_a_preview_is_what_the_edit_then_does(
+    connection: psycopg.Connection, refreshed: Database, folder: Path
+) -> None:
+    edit(folder, "included_labels", "\nPerson,\n", "\n")
+    edit(folder, "included_labels", "\nNature,\n", "\nNature,0.75\n")
+    edit(folder, "included_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
+    edit(folder, "reviewed_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
+    previewed = {(effect.provider, effect.label): effect for effect in effects(connection, folder)}
+    # Nobody else has seen the edit, and it is gone.
+    assert effects(connection, FOLDER) == []
+
+    shown = (
+        "select name, count(distinct identifier) from refinery.tag_decisions"
+        " where decision = 'published' and provider = 'rekognition' group by 1"
+    )
+    before = dict(connection.execute(shown).fetchall())
+    with connection.transaction(force_rollback=True):
+        apply(connection, folder)
+        after = dict(connection.execute(shown).fetchall())
+    changes = {name: after.get(name, 0) - before.get(name, 0) for name in before | after}
+    assert {name: change for name, change in changes.items() if change} == {
+        label: effect.images for (who, label), effect in previewed.items() if who == "rekognition"
+    }
+    person = previewed["rekognition", "Person"]
+    assert (person.before, person.after) == ("published", "excluded_label")
+    assert person.in_words() == f"“Person” would show on {-person.images:,} fewer images."
+    unknown = previewed["rekognition", UNKNOWN_LABEL]
+    assert (unknown.before, unknown.after) == ("unreviewed_label", "published")
+
+
+def apply(connection: psycopg.Connection, folder: Path) -> None:
+    """Make the edited files live, by plain inserts."""
+    for file in ("included_labels", "reviewed_labels"):
+        connection.execute(f"delete from refinery.{file}")  # noqa: S608 - one of two names
+        with connection.cursor().copy(f"copy refinery.{file} from stdin") as copy:
+            for line in read(file, folder):
+                copy.write_row([value or None for value in line.values.values()])
+
+
+def test_a_preview_reads_as_a_table(connection: psycopg.Connection, folder: Path) -> None:
+    edit(folder, "included_labels", "\nPerson,\n", "\n")
+    found = effects(connection, folder)
+    header, row, _, words = as_table(found, "text").splitlines()
+    assert header.split() == ["label", "machine", "before", "after", "images"]
+    assert row.split()[:4] == ["Person", "rekognition", "published", "excluded_label"]
+    assert words == found[0].in_words()
+    lines = as_table(found, "markdown").splitlines()
+    assert lines[2].startswith("| Person | rekognition | published | excluded_label | -")
+    assert as_table([], "text").startswith("Nothing would change")
+
+
+def test_each_tag_is_explained_by_its_line(connection: psycopg.Connection) -> None:
+    seen = set()
+    images = connection.execute(
+        """
+        select identifier from refinery.tag_decisions
+        group by identifier order by count(distinct decision) desc, identifier limit 200
+        """
+    ).fetchall()
+    for (image,) in images:
+        decisions = connection.execute(
+            "select name, decision from refinery.tag_decisions where identifier = %s"
+            " order by position",
+            (image,),
+        ).fetchall()
+        explained = explain(connection, image, FOLDER)
+        assert [(tag.name, tag.decision) for tag in explained] == decisions
+        for tag in explained:
+            seen.add(tag.decision)
+            if tag.line and "label" in tag.line.values:
+                assert tag.line.key == label_key(tag.name or "")
+            if tag.decision in ("denied_pattern", "provider_withheld", "sensitive_label"):
+                assert tag.line is not None
+                where = f"{tag.line.path.name}:{tag.line.number}"
+                assert where in str(tag)
+                text = tag.line.path.read_text().splitlines()[tag.line.number - 1]
+                assert text.startswith(tag.line.name)
+    assert len(seen) >= 7
+
+
+def test_an_image_that_is_not_there_is_an_error(connection: psycopg.Connection) -> None:
+    with pytest.raises(LoaderError, match="has no image"):
+        explain(connection, uuid4(), FOLDER)
