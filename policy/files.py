@@ -106,7 +106,7 @@ def parse(path: Path, text: str) -> list[Line]:
 
 
 def _parse_lines(path: Path, text: str, columns: tuple[str, ...]) -> Iterator[Line]:
-    physical = list(io.StringIO(text, newline="\n"))
+    physical = list(io.StringIO(text))
     rows = csv.reader(physical, strict=True)
     try:
         header = tuple(next(rows, ()))

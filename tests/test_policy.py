@@ -42,7 +42,7 @@ def test_the_policy_is_in_order() -> None:
         ("included_labels", "\nCat,\n", "\nCat,1.1\n", "no number from 0 to 1"),
         ("included_labels", "\nCat,\n", "\nCat,high\n", "no number from 0 to 1"),
         ("included_labels", "\nCat,\n", "\nCat,NaN\n", "no number from 0 to 1"),
-        ("included_labels", "\nCat,\n", "\nCat,0_9\n", "no number from 0 to 1"),
+        ("included_labels", "\nCat,\n", "\nCat,0.9_5\n", "no number from 0 to 1"),
         ("included_labels", "\nCat,\n", "\nCat,\u0660\n", "no number from 0 to 1"),
         (
             "included_labels",
@@ -133,6 +133,11 @@ def test_names_that_look_alike_are_named(folder: Path, file: str, label: str, tw
         f"“{one}” differs from “{other}” only by white space or Unicode form; keep one" in lines
         for one, other in pairs
     )
+
+
+def test_names_with_and_without_a_space_are_two(folder: Path) -> None:
+    edit(folder, "reviewed_labels", "\nPolar Bear,", "\nPolar Bear,\nPolarbear,")
+    assert problems(folder) == ""
 
 
 def test_a_correction_may_differ_by_white_space_alone(folder: Path) -> None:

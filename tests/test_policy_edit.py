@@ -290,7 +290,7 @@ def test_labels_that_are_aliases_of_each_other_can_be_excluded(folder: Path) -> 
         (["flag", "cat", "--category", "drugs", "--reason", "a\nb"], "is not one line of text"),
         *[
             (["include", "cat", "--minimum-accuracy", wrong], f"'{wrong}' is no number from 0 to 1")
-            for wrong in ("1.01", "high", "NaN", "0_9", "\u0660", "0,9")
+            for wrong in ("1.01", "high", "NaN", "0.9_5", "\u0660", "0,9")
         ],
     ],
 )
@@ -332,10 +332,17 @@ def test_a_terminal_without_the_letters_of_a_label_gets_it_escaped(
 
 
 def test_how_a_person_wrote_the_other_lines_stays(folder: Path) -> None:
-    """Quotes that csv would not write, a value of two lines, no line end at the last."""
+    """Quotes that csv would not write, a value of several lines, no line end at the last."""
     path = folder / "reviewed_labels.csv"
-    text = path.read_text().replace("label,note\n", '"label",note\n')
-    text = text.replace("\nCat,\n", '\n"Cat","two\n\nlines"\n').replace("\nDog,\n", '\n"Dog",""\n')
+    text = path.read_text()
+    for old, new in [
+        ("label,note\n", '"label",note\n'),
+        ("\nCat,\n", '\n"Cat","two\n\nlines"\n'),
+        ("\nCow,\n", "\nCow,ends in a no-break space\u00a0\n"),
+        ("\nDog,\n", '\n"Dog",""\n'),
+    ]:
+        assert old in text
+        text = text.replace(old, new, 1)
     path.write_text(text.removesuffix("\n"))
     succeed(folder, "include", "--new", "Catamount", "~Last")
     want = text.replace("\nCathedral,", "\nCatamount,\nCathedral,") + "~Last,"
