@@ -208,7 +208,12 @@ def _rejects(options: argparse.Namespace) -> None:
                 print(json.dumps(dataclasses.asdict(line)))
             else:
                 where = f"{line.file}: byte {line.byte_offset}"
-                print(f"{where}: {line.reason.rstrip('.')}: {line.beginning}")
+                print(_printable(f"{where}: {line.reason.rstrip('.')}: {line.beginning}"))
+
+
+def _printable(text: str) -> str:
+    # What a broken line holds must not steer the terminal.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _retry_rejects(_: argparse.Namespace) -> None:

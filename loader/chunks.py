@@ -45,7 +45,7 @@ class Chunk:
 
     def lines(self) -> Iterator[tuple[int, int]]:
         """Yield where in `data` each line begins and ends, without its newline."""
-        begin = len(BYTE_ORDER_MARK) if self._begins_with_mark() else 0
+        begin = _mark_bytes(self.first_byte, self.data)
         while begin < len(self.data):
             end = self.data.find(b"\n", begin)
             if end < 0:
@@ -58,8 +58,11 @@ class Chunk:
         beginning = bytes(self.data[begin : min(end, begin + KEPT_OF_OVERLONG_LINE)])
         return OverlongLine(self.first_byte + begin, end - begin, beginning)
 
-    def _begins_with_mark(self) -> bool:
-        return self.first_byte == 0 and self.data.startswith(BYTE_ORDER_MARK)
+
+def _mark_bytes(first_byte: int, data: bytearray) -> int:
+    """Return how many bytes of a byte-order mark the data begin with, at a stream's beginning."""
+    has_mark = first_byte == 0 and data.startswith(BYTE_ORDER_MARK)
+    return len(BYTE_ORDER_MARK) if has_mark else 0
 
 
 class Allowance:
@@ -111,6 +114,7 @@ class Cutter:
                 self._ahead.clear()
             chunk = self._cut(first_byte)
             if chunk is None:
+                self._check_end(first_byte, loaded)
                 return
             known = loaded.get(first_byte)
             if known is None:
@@ -120,6 +124,13 @@ class Cutter:
                 self._check(chunk, known)
             first_byte = chunk.end_byte
             del chunk  # or its bytes would be kept while the next ones are read
+
+    def _check_end(self, end_byte: int, loaded: dict[int, LoadedChunk]) -> None:
+        if any(chunk.end_byte > end_byte for chunk in loaded.values()):
+            raise LoaderError(
+                f"it ends after {end_byte} bytes, and more of it was loaded before: it is another "
+                "file, or it was cut. Nothing more was loaded."
+            )
 
     def _check(self, chunk: Chunk, known: LoadedChunk) -> None:
         if (chunk.end_byte, chunk.checksum) != (known.end_byte, known.checksum):
@@ -148,15 +159,16 @@ class Cutter:
         line_begin = data.rfind(b"\n", 0, self._chunk_bytes - 1) + 1
         search_from = min(self._chunk_bytes, len(data)) - 1
         while (newline := data.find(b"\n", search_from)) < 0:
+            line_begin = line_begin or _mark_bytes(first_byte, data)
             if len(data) - line_begin > self._max_line_bytes:
                 return self._cut_overlong(first_byte, data, line_begin, borrowed)
             search_from = len(data)
-            self._allowance.borrow(READ_BYTES)
-            borrowed += READ_BYTES
             part = self._read(READ_BYTES)
             if not part:
                 newline = len(data) - 1
                 break
+            self._allowance.borrow(len(part))
+            borrowed += len(part)
             data += part
         self._ahead = data[newline + 1 :]
         del data[newline + 1 :]

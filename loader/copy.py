@@ -66,10 +66,7 @@ def load_chunk(
     again: its account is the ledger's.
     """
     with connection.transaction():
-        # Shared among loaders; machine_tags takes it alone for a moment, see its pre-hook.
-        connection.execute(
-            "select pg_advisory_xact_lock_shared('raw.rekognition_responses'::regclass::bigint)"
-        )
+        lock_responses_shared(connection)
         chunk_id = _enter_into_ledger(connection, file_id, chunk)
         if chunk_id is None:
             return _account_in_ledger(connection, file_id, chunk)
@@ -90,6 +87,16 @@ def load_chunk(
             (account.loaded, account.rejected, account.blank, chunk_id),
         )
     return account
+
+
+def lock_responses_shared(connection: psycopg.Connection) -> None:
+    """Say, until the transaction ends, that responses with new ids are on their way.
+
+    machine_tags takes the lock alone for a moment, see macros/settle_responses.sql.
+    """
+    connection.execute(
+        "select pg_advisory_xact_lock_shared('raw.rekognition_responses'::regclass::bigint)"
+    )
 
 
 def _enter_into_ledger(connection: psycopg.Connection, file_id: int, chunk: Chunk) -> int | None:

@@ -3,9 +3,10 @@
 import logging
 import os
 import re
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -16,7 +17,7 @@ from loader.copy import Account
 from loader.errors import LoaderError
 from loader.files import STANDARD_INPUT, LabelFile, open_lines
 from loader.progress import Progress
-from loader.workers import Workers
+from loader.workers import Session, Workers
 
 log = logging.getLogger(__name__)
 
@@ -92,42 +93,43 @@ class _Entry:
 def load_files(files: Iterable[LabelFile], options: Options = DEFAULTS) -> Account:
     """Load what is not loaded yet of each file, in order. Returns the account of this load."""
     total = Account()
+    with connect():
+        pass  # a wrong address is said at once, not tried again
+    control = Session(options.give_up_after_seconds, threading.Event())
     workers = Workers(options.workers, options.max_line_bytes, options.give_up_after_seconds)
-    with connect() as control, workers:
+    with closing(control), workers:
         for file in files:
             total += _load_file(file, control, workers, options)
     return total
 
 
-def _load_file(
-    file: LabelFile, control: psycopg.Connection, workers: Workers, options: Options
-) -> Account:
-    entry = _enter(control, file, options.chunk_bytes)
+def _load_file(file: LabelFile, control: Session, workers: Workers, options: Options) -> Account:
+    entry = control.run(lambda connection: _enter(connection, file, options.chunk_bytes))
     if entry.is_finished and file.name != STANDARD_INPUT:
         log.info("%s: loaded before, nothing to do", file.name)
         return Account()
-    with _alone(control, file, entry.file_id):
-        loaded, before = _read_ledger(control, entry.file_id)
-        done = Account()
-        loaded_bytes = sum(chunk.end_byte - begin for begin, chunk in loaded.items())
-        with (
-            open_lines(file) as (lines, stored),
-            Progress(file, loaded_bytes, stored, options.is_quiet) as progress,
-        ):
-            cutter = Cutter(lines, entry.chunk_bytes, options.max_line_bytes)
-            chunks = cutter.chunks(loaded, file.can_seek)
-            for result in workers.load(entry.file_id, chunks):
-                done += result.account
-                progress.advance(result.bytes, result.account)
-                _check_rejects(file, before + done, options.max_rejects, at_end=False)
-        _check_rejects(file, before + done, options.max_rejects, at_end=True)
-        workers.finish(entry.file_id)
+    _wait_until_alone(control, file, entry.file_id)
+    loaded, before = control.run(lambda connection: _read_ledger(connection, entry.file_id))
+    done = Account()
+    loaded_bytes = sum(chunk.end_byte - begin for begin, chunk in loaded.items())
+    with (
+        open_lines(file) as (lines, stored),
+        Progress(file, loaded_bytes, stored, options.is_quiet) as progress,
+    ):
+        cutter = Cutter(lines, entry.chunk_bytes, options.max_line_bytes)
+        chunks = cutter.chunks(loaded, file.can_seek)
+        for result in workers.load(entry.file_id, chunks):
+            done += result.account
+            progress.advance(result.bytes, result.account)
+            _check_rejects(file, before + done, options.max_rejects, at_end=False)
+    _check_rejects(file, before + done, options.max_rejects, at_end=True)
+    control.run(lambda connection: _finish(connection, entry.file_id))
     log.info("%s: %s", file.name, done)
     return done
 
 
-def _enter(control: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> _Entry:
-    row = control.execute(
+def _enter(connection: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> _Entry:
+    row = connection.execute(
         """
         insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes)
         values (%s, %s, %s, %s)
@@ -140,27 +142,28 @@ def _enter(control: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> _E
     return _Entry(*row)
 
 
-@contextmanager
-def _alone(control: psycopg.Connection, file: LabelFile, file_id: int) -> Iterator[None]:
-    """Let no other loader at the file meanwhile.
+def _wait_until_alone(control: Session, file: LabelFile, file_id: int) -> None:
+    """Wait until no other loader is at the file, and lock it until `_finish` or our end.
 
     It saves two loaders from reading the same file. What keeps lines from being there twice is
     the ledger's unique key, also where this lock is lost with its connection.
     """
-    key = ("raw.loaded_files", file_id)
-    take = "select pg_try_advisory_lock(%s::regclass::oid::integer, %s::integer)"
+    take = "select pg_try_advisory_lock('raw.loaded_files'::regclass::oid::integer, %s::integer)"
     has_waited = False
-    while control.execute(take, key).fetchone() == (False,):
+    while control.run(lambda connection: connection.execute(take, (file_id,)).fetchone()) == (
+        False,
+    ):
         if not has_waited:
             log.info("%s: another loader is at it; waiting until that has ended", file.name)
         has_waited = True
         time.sleep(SECONDS_BETWEEN_LOOKS_AT_A_LOCK)
-    try:
-        yield
-    finally:
-        with suppress(psycopg.OperationalError):  # a lost connection has lost the lock too
-            give = "select pg_advisory_unlock(%s::regclass::oid::integer, %s::integer)"
-            control.execute(give, key)
+
+
+def _finish(connection: psycopg.Connection, file_id: int) -> None:
+    connection.execute(
+        "update raw.loaded_files set finished_at = now() where file_id = %s", (file_id,)
+    )
+    connection.execute("select pg_advisory_unlock_all()")
 
 
 def _read_ledger(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import psycopg
 
+from loader.copy import lock_responses_shared
+
 
 @dataclass(frozen=True)
 class RejectedLine:
@@ -40,23 +42,28 @@ def list_rejects(connection: psycopg.Connection) -> Iterator[RejectedLine]:
 def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
     """Load the whole rejected lines that Postgres takes by now; return how many, and are left."""
     with connection.transaction():
+        lock_responses_shared(connection)
         (loaded,) = connection.execute(
             """
             with parsed as materialized (
-                select line.file_id, line.byte_offset, line.chunk_id, parsed.document
+                select line.file_id, line.byte_offset, parsed.document
                 from raw.rejected_lines as line
                 cross join lateral raw.parse_line(line.line) as parsed
                 where line.is_whole and parsed.reason is null
             ),
+            -- Who deletes a line loads it, so that of two retries at once only one does.
             taken as (
                 delete from raw.rejected_lines as line
                 using parsed
                 where line.file_id = parsed.file_id and line.byte_offset = parsed.byte_offset
-                returning line.chunk_id
+                returning line.file_id, line.byte_offset, line.chunk_id
             ),
             loaded as (
                 insert into raw.rekognition_responses (chunk_id, document)
-                select chunk_id, document from parsed order by file_id, byte_offset
+                select taken.chunk_id, parsed.document
+                from taken
+                inner join parsed using (file_id, byte_offset)
+                order by file_id, byte_offset
             ),
             entered as (
                 update raw.loaded_chunks as chunk

@@ -108,7 +108,6 @@ class Workers:
 
     def __init__(self, count: int, max_line_bytes: int, give_up_after_seconds: float) -> None:
         self._max_line_bytes = max_line_bytes
-        self._give_up_after_seconds = give_up_after_seconds
         self._stop = threading.Event()
         self._tasks: Queue[tuple[int, Chunk] | None] = Queue()
         self._results: SimpleQueue[LoadedBytes | Exception] = SimpleQueue()
@@ -151,13 +150,6 @@ class Workers:
         for _ in range(under_way):
             yield self._next_result()
 
-    def finish(self, file_id: int) -> None:
-        """Enter that all chunks of a file are loaded."""
-        finish = "update raw.loaded_files set finished_at = now() where file_id = %s"
-        session = Session(self._give_up_after_seconds, self._stop)
-        session.run(lambda connection: connection.execute(finish, (file_id,)))
-        session.close()
-
     def _next_result(self) -> LoadedBytes:
         result = self._results.get()
         if isinstance(result, Exception):
@@ -165,8 +157,11 @@ class Workers:
         return result
 
     def _work(self, session: Session) -> None:
-        while (task := self._tasks.get()) is not None and not self._stop.is_set():
-            self._results.put(self._load(session, *task))
+        while (task := self._tasks.get()) is not None:
+            if self._stop.is_set():
+                task[1].release()  # or the reader would wait for it for ever
+            else:
+                self._results.put(self._load(session, *task))
             del task  # the chunk's bytes; this thread may wait long for the next
         session.close()
 

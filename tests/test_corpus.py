@@ -1,0 +1,348 @@
+"""Lines as bad as they come: what Postgres and Python say of each must agree with the loader.
+
+The lines are made from sample lines, and from real ones where those are there, by a mutator with a
+fixed seed.
+"""
+
+import json
+import random
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import psycopg
+from conftest import Database
+from psycopg import sql
+
+from loader.files import fingerprint
+from loader.sample import write_labels
+from loader.server import PROJECT, Server
+
+SEED = 20_240
+MUTATED_LINES = 20_000
+CLEAN_STRETCH = 300  # lines, more than a chunk holds
+CHUNK_BYTES = 100_000
+REAL_LINES = PROJECT.parent / "shared" / "data" / "rekognition_labels.jsonl"
+LONGEST_BASE_LINE = 1_200
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LOAD = ("load", "--workers", "2", "--max-rejects", "100%")
+
+Mutation = Callable[[bytes, random.Random], bytes]
+
+# What stands where a value may stand, and what stands where nothing of the kind may.
+VALUES = [
+    rb'"\ud800"',
+    rb'"\udc00\ud800"',
+    rb'"\ud83d\ude00"',
+    rb'"\ud83d"',
+    rb'"\u0000"',
+    rb'"\\u0000"',
+    rb'"\u00e9 \/ \b\f\n\r\t"',
+    rb'"\x41"',
+    b"NaN",
+    b"-Infinity",
+    b"nul",
+    b"true",
+    b"1e400",
+    b"-1E-400",
+    b"1e200000",
+    b"1e-20000",
+    b"1e99999999999999999999",
+    b"0.1000",
+    b"-0.0",
+    b"01",
+    b"1.",
+    b".5",
+    b"+1",
+    b"0x10",
+    b"9" * 5_000,
+    b"1" + b"0" * 140_000,
+    b"0." + b"3" * 5_000,
+    b"[" * 200 + b"]" * 200,
+    b"[" * 30_000 + b"]" * 30_000,
+    b'{"a":' * 300 + b"1" + b"}" * 300,
+    b'{"a": 1, "a": 2}',
+    b'{"": null}',
+    b"[1,]",
+    b"'single'",
+]
+# The long ones are rare, or the file would be made of them.
+WEIGHTS = [1 if len(value) < 2_000 else 0.05 for value in VALUES]
+INSERTED = [b"\0", b"\1", b"\2", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"]
+INSERTED += [BYTE_ORDER_MARK, b"\r", b"\t", b"\\", b'"', b"\xc3\xa9", b"\x7f", b"\xe2\x80\xa8"]
+WHOLE_LINES = [b"", b"\r", b" ", b"\t \r", b"\x0b", b"\x0c", rb"\.", b"\\.\r", b"null", b"42"]
+WHOLE_LINES += [b'""', b"[]", b"{}", b" {} ", b"{} {}", BYTE_ORDER_MARK + b"{}", b"\xc2\xa0", b"#"]
+
+
+def flip(line: bytes, rng: random.Random) -> bytes:
+    mutated = bytearray(line)
+    for _ in range(rng.choice((1, 1, 1, 3))):
+        mutated[rng.randrange(len(mutated))] ^= 1 << rng.randrange(8)
+    return bytes(mutated)
+
+
+def cut(line: bytes, rng: random.Random) -> bytes:
+    begin, end = sorted(rng.randrange(len(line) + 1) for _ in range(2))
+    return rng.choice((line[:end], line[begin:], line[:begin] + line[end:]))
+
+
+def double(line: bytes, rng: random.Random) -> bytes:
+    begin, end = sorted(rng.randrange(len(line) + 1) for _ in range(2))
+    return line[:end] + line[begin:]
+
+
+def insert(line: bytes, rng: random.Random) -> bytes:
+    place = rng.choice((0, len(line), rng.randrange(len(line))))
+    return line[:place] + rng.choice(INSERTED) + line[place:]
+
+
+def replace_value(line: bytes, rng: random.Random) -> bytes:
+    """Put an odd value where a value was, so that only it decides."""
+    (value,) = rng.choices(VALUES, WEIGHTS)
+    begin = line.find(b'"Confidence": ', rng.randrange(len(line)))
+    if begin < 0:
+        return b'{"odd": ' + value + b", " + line[1:]
+    begin += len(b'"Confidence": ')
+    end = begin
+    while line[end : end + 1] not in b",}":
+        end += 1
+    return line[:begin] + value + line[end:]
+
+
+def replace_line(_: bytes, rng: random.Random) -> bytes:
+    return rng.choice(WHOLE_LINES)
+
+
+def carriage_return(line: bytes, _: random.Random) -> bytes:
+    return line + b"\r"
+
+
+MUTATIONS: list[Mutation] = [flip, cut, double, insert, replace_value, replace_line]
+MUTATIONS += [replace_value, carriage_return]
+
+
+def base_lines(folder: Path) -> list[bytes]:
+    """Return whole lines of the sample, the shorter ones, and real ones if there are any."""
+    sample = folder / "sample.jsonl"
+    write_labels(sample, 400)
+    lines = [line for line in sample.read_bytes().split(b"\n") if line.startswith(b"{")]
+    lines = [line for line in lines if len(line) <= LONGEST_BASE_LINE and line.endswith(b"}")]
+    if REAL_LINES.exists():
+        lines += REAL_LINES.read_bytes().splitlines()
+    return lines
+
+
+def mutated_lines(base: list[bytes], rng: random.Random) -> Iterator[bytes]:
+    """Yield mutated lines, and here and there a stretch of good ones."""
+    mutated = 0
+    while mutated < MUTATED_LINES:
+        line = rng.choice(base)
+        if rng.random() < 0.001:
+            yield from rng.choices(base, k=CLEAN_STRETCH)
+        mutation = rng.choice(MUTATIONS)
+        line = mutation(line, rng)
+        if rng.random() < 0.1 and line:
+            line = rng.choice(MUTATIONS)(line, rng)
+        mutated += 1
+        yield line
+        if rng.random() < 0.02:
+            yield line  # doubled
+        if rng.random() < 0.02:
+            yield line + rng.choice(base)  # joined
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the file, and where it begins."""
+
+    byte_offset: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Number:
+    """A JSON number: exact, and nothing that equals true."""
+
+    value: Decimal
+
+
+class NoJsonError(ValueError):
+    """What Python's json takes and JSON does not allow."""
+
+
+def number(text: str) -> Number:
+    try:
+        return Number(Decimal(text))
+    except InvalidOperation as error:  # an exponent beyond what Decimal holds
+        raise NoJsonError(text) from error
+
+
+def no_constant(name: str) -> None:
+    raise NoJsonError(name)
+
+
+def read(text: str) -> object:
+    """Return what Python's json reads, numbers exact; raises ValueError for what is no JSON."""
+    return json.loads(text, parse_float=number, parse_int=number, parse_constant=no_constant)
+
+
+def write_corpus(folder: Path) -> tuple[Path, list[Line]]:
+    """Write the mutated lines to a file; return all of its lines, split anew."""
+    path = folder / "corpus.jsonl"
+    rng = random.Random(SEED)
+    lines = [b"{}", *mutated_lines(base_lines(folder), rng)]
+    # A byte-order mark at the beginning, and no newline at the end.
+    content = BYTE_ORDER_MARK + b"\n".join(lines) + b'\n{"last": 1}'
+    path.write_bytes(content)
+    offset, found = len(BYTE_ORDER_MARK), []
+    for line in content[offset:].split(b"\n"):
+        found.append(Line(offset, line))
+        offset += len(line) + 1
+    assert len(found) > MUTATED_LINES
+    return path, found
+
+
+def enter(connection: psycopg.Connection, path: Path) -> None:
+    """Enter the file into the ledger, so that it has many chunks."""
+    connection.execute(
+        """
+        insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes)
+        values (%s, %s, %s, %s)
+        """,
+        (str(path), path.stat().st_size, fingerprint(path), CHUNK_BYTES),
+    )
+
+
+def copy_alone(connection: psycopg.Connection, content: bytes) -> str | None:
+    """COPY one line into a jsonb column, which takes no other way than the loader's first."""
+    head = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    row = struct.pack(">hib", 1, len(content) + 1, 1) + content
+    try:
+        with connection.cursor().copy("copy alone from stdin (format binary)") as copy:
+            copy.write(head + row + b"\xff\xff")
+    except psycopg.Error as error:
+        return type(error).__name__
+    return None
+
+
+def test_postgres_python_and_the_loader_agree_on_each_line(
+    database: Database, tmp_path: Path
+) -> None:
+    path, lines = write_corpus(tmp_path)
+    database.loader("init")
+    with database.connect() as connection:
+        enter(connection, path)
+        said = database.loader(*LOAD, str(path))
+        documents = connection.execute(
+            """
+            select response.document::text
+            from raw.rekognition_responses as response
+            inner join raw.loaded_chunks as chunk using (chunk_id)
+            order by chunk.first_byte, response.response_id
+            """
+        ).fetchall()
+        rejects = connection.execute(
+            """
+            select line.byte_offset, line.line, line.is_whole, parsed.reason
+            from raw.rejected_lines as line
+            cross join lateral raw.parse_line(line.line) as parsed
+            order by line.byte_offset
+            """
+        ).fetchall()
+        (clean_chunks, chunks) = connection.execute(
+            "select count(*) filter (where rejected_lines = 0), count(*) from raw.loaded_chunks"
+        ).fetchone() or (0, 0)
+        connection.execute("create temporary table alone (document jsonb)")
+        refused_alone = [copy_alone(connection, line) for _, line, _, _ in rejects]
+
+    rejected = {offset: line for offset, line, _, _ in rejects}
+    full = [line for line in lines if line.content.strip()]
+    loaded = [line for line in full if line.byte_offset not in rejected]
+    blank = len(lines) - len(full)
+    print(f"{len(loaded)} loaded, {len(rejects)} rejected, {blank} blank")
+    # Every line is counted, as one of the three.
+    assert f"{len(lines):,} lines = {len(loaded):,} loaded + {len(rejects):,} rejected" in said
+    assert f" + {blank:,} blank" in said
+    assert len(documents) == len(loaded)
+    # The corpus is of the kind that it is meant to be.
+    assert 0 < clean_chunks < chunks
+    assert min(len(loaded), len(rejects), blank * 10) > MUTATED_LINES / 10
+    # What is rejected is there as it was, and Postgres refuses it alone, in both ways.
+    by_offset = {line.byte_offset: line.content for line in full}
+    assert all(by_offset[offset] == line for offset, line in rejected.items())
+    assert all(is_whole and reason for _, _, is_whole, reason in rejects)
+    assert None not in refused_alone
+    # What is loaded is what Python reads, and what Python cannot read is not loaded.
+    for line, (document,) in zip(loaded, documents, strict=True):
+        assert read(document) == read(line.content.decode()), line
+
+
+def set_for(database: Database, setting: str, value: str) -> None:
+    """Set something for new connections to the database."""
+    statement = sql.SQL("alter database {} set {} = {}").format(
+        sql.Identifier(database.name), sql.Identifier(setting), sql.SQL(value)
+    )
+    with database.connect() as connection:
+        connection.execute(statement)
+
+
+def statements_of(server: Server, database: Database, *arguments: str) -> list[str]:
+    """Run a loader command, and return the statements that the server saw, from its log."""
+    set_for(database, "log_statement", "'all'")
+    offset = server.log.stat().st_size
+    database.loader(*arguments)
+    with server.log.open("rb") as log:
+        log.seek(offset)
+        text = log.read().decode(errors="replace")
+    return [
+        line for line in text.splitlines() if "LOG:  statement: " in line or "LOG:  execute" in line
+    ]
+
+
+def test_a_chunk_of_bad_lines_takes_no_more_statements_than_one_bad_line(
+    server: Server, database: Database, tmp_path: Path
+) -> None:
+    database.loader("init")
+    counts = []
+    for bad_lines in (1, 10_000):
+        path = tmp_path / f"{bad_lines}.jsonl"
+        path.write_bytes(b"".join(b'{"bad": %d\n{}\n' % line for line in range(bad_lines)))
+        statements = statements_of(server, database, *LOAD, str(path))
+        counts.append(len(statements))
+        copies = [line for line in statements if ": copy " in line.lower()]
+        assert len(copies) == 2  # the one that is refused, and the one of bytes
+        with database.connect() as connection:
+            assert connection.execute(
+                "select rejected_lines, loaded_lines from raw.loaded_chunks"
+                " order by chunk_id desc limit 1"
+            ).fetchone() == (bad_lines, bad_lines)
+    assert counts[0] == counts[1] < 60
+
+
+def test_what_is_no_fault_of_a_line_stops_the_load_and_rejects_none(
+    database: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_bytes(b'{}\n{"cut": \n')
+    database.loader("init")
+    with database.connect() as connection:
+        # As if the disk were full at the moment when the lines are read one by one.
+        connection.execute(
+            """
+            create function public.convert_from(bytea, name) returns text language plpgsql as $$
+            begin
+                raise 'no space left on device' using errcode = 'disk_full';
+            end
+            $$
+            """
+        )
+        set_for(database, "search_path", "public, pg_catalog")
+        done = database.run(sys.executable, "-m", "loader", *LOAD, path)
+        assert done.returncode == 1
+        assert "no space left on device" in done.stderr
+        connection.execute("drop function public.convert_from")
+        said = database.loader(*LOAD, str(path))
+    assert "2 lines = 1 loaded + 1 rejected + 0 blank" in said
