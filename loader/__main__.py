@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     load.add_argument(
         "--max-rejects",
-        type=RejectLimit.parse,
+        type=_reject_limit,
         default=DEFAULTS.max_rejects,
         metavar="COUNT|PERCENT%",
         help="stop when more lines of a file are rejected: it is plainly the wrong file; a "
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     load.add_argument(
         "--max-line-mb",
-        type=_positive,
+        type=_line_limit,
         default=DEFAULTS.max_line_bytes >> 20,
         help="reject longer lines, without holding them in memory (default: %(default)s)",
     )
@@ -141,6 +141,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     server.set_defaults(run=_server)
     return parser
+
+
+def _reject_limit(text: str) -> RejectLimit:
+    try:
+        return RejectLimit.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _line_limit(text: str) -> int:
+    # Postgres holds no value over 1 GB, the line in its rejected form included.
+    if (limit := _positive(text)) > 500:
+        raise argparse.ArgumentTypeError(f"{text} is more than Postgres can hold; at most 500")
+    return limit
 
 
 def _positive(text: str) -> int:

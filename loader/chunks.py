@@ -8,7 +8,7 @@ from functools import partial
 from typing import BinaryIO
 
 from loader.errors import LoaderError
-from loader.files import DECOMPRESSION_ERRORS
+from loader.files import READ_ERRORS
 
 READ_BYTES = 1 << 18
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -100,7 +100,12 @@ class Cutter:
         self._ahead = bytearray()  # read already, and of the next chunk
         self._allowance = Allowance(max_line_bytes + READ_BYTES)
 
-    def chunks(self, loaded: dict[int, LoadedChunk], can_seek: bool) -> Iterator[Chunk]:
+    def chunks(
+        self,
+        loaded: dict[int, LoadedChunk],
+        can_seek: bool,
+        say_skipped: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[Chunk]:
         """Yield the chunks that are not in `loaded` (by first byte), in order.
 
         Whoever gets a chunk has to release it.
@@ -122,6 +127,7 @@ class Cutter:
             else:
                 chunk.release()
                 self._check(chunk, known)
+                say_skipped(chunk.end_byte - chunk.first_byte)
             first_byte = chunk.end_byte
             del chunk  # or its bytes would be kept while the next ones are read
 
@@ -142,9 +148,10 @@ class Cutter:
     def _read(self, size: int) -> bytes:
         try:
             return self._stream.read(size)
-        except DECOMPRESSION_ERRORS as error:
+        except READ_ERRORS as error:
             raise LoaderError(
-                f"the file cannot be read to its end: {error}. What is loaded stays."
+                f"the file cannot be read to its end: {' '.join(str(error).split())}. What is "
+                "loaded stays; run the same command again to go on."
             ) from error
 
     def _cut(self, first_byte: int) -> Chunk | None:

@@ -13,12 +13,12 @@ from psycopg.pq import Conninfo
 from loader.errors import LoaderError
 from loader.server import DATABASE, Server
 
-# What one chunk may take; the defaults are no limit, or whatever was set for interactive users.
+# Instead of what was set for interactive users; taking a file back may take hours.
 SETTINGS = {
-    "statement_timeout": "15min",
     "lock_timeout": "1min",
     "idle_in_transaction_session_timeout": "15min",
     "idle_session_timeout": "0",
+    "transaction_timeout": "0",  # from 17 on
 }
 OWN_SERVER = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 
@@ -58,7 +58,7 @@ def connect() -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def open_connection() -> psycopg.Connection:
+def open_connection(statement_timeout: str = "0") -> psycopg.Connection:
     """Open a connection in autocommit mode, so that each transaction is an explicit block."""
     where = {} if has_own_server() else Server.of_project().parameters()
     if has_own_server() and not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
@@ -70,9 +70,16 @@ def open_connection() -> psycopg.Connection:
         client_encoding="UTF8",
         connect_timeout=10,
     )
-    # By statements, because a pooler refuses them as start-up options. A chunk takes seconds.
-    for setting, value in SETTINGS.items():
-        connection.execute("select set_config(%s, %s, false)", (setting, value))
+    # By a statement, because a pooler refuses them as start-up options.
+    settings = SETTINGS | {"statement_timeout": statement_timeout}
+    connection.execute(
+        """
+        select set_config(name, value, false)
+        from unnest(%s::text[], %s::text[]) as setting (name, value)
+        where current_setting(name, true) is not null
+        """,
+        (list(settings), list(settings.values())),
+    )
     return connection
 
 

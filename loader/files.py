@@ -21,8 +21,22 @@ from smart_open.compression import compression_wrapper
 
 from loader.errors import LoaderError
 
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdError
+else:
+    from backports.zstd import ZstdError
+
+# What opening and reading raise; smart_open reports much of S3's as OSError.
+READ_ERRORS = (
+    EOFError,
+    OSError,
+    ValueError,
+    zlib.error,
+    ZstdError,
+    botocore.exceptions.ClientError,
+    botocore.exceptions.BotoCoreError,
+)
 STANDARD_INPUT = "-"
-DECOMPRESSION_ERRORS = (EOFError, OSError, ValueError, zlib.error)
 COMPRESSED = (".gz", ".bz2", ".zst")
 PART_BYTES = 1 << 20
 PARTS = 64
@@ -51,6 +65,8 @@ class _StandardInput:
     """Standard input, whose beginning is known before its lines are read."""
 
     def __init__(self) -> None:
+        if sys.stdin is None:
+            raise LoaderError("standard input is closed; give it a file or a pipe")
         self.beginning = sys.stdin.buffer.read(PART_BYTES)
         self._position = 0
 
@@ -86,7 +102,22 @@ def open_lines(file: LabelFile) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 def _open_stored(name: str) -> BinaryIO:
-    return cast(BinaryIO, smart_open.open(name, "rb", compression="disable"))
+    with _reading(name):
+        return cast(BinaryIO, smart_open.open(name, "rb", compression="disable"))
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except READ_ERRORS as error:
+        reason = " ".join(str(error).split())
+        advice = (
+            "the name, the AWS credentials and region, and AWS_ENDPOINT_URL if it is not Amazon's"
+            if name.startswith("s3://")
+            else "the path and its permissions"
+        )
+        raise LoaderError(f"{name} cannot be read: {reason}; check {advice}") from None
 
 
 def find_files(patterns: Iterable[str]) -> list[LabelFile]:
@@ -112,28 +143,24 @@ def _matches(pattern: str) -> list[str]:
 
 
 def _s3_matches(pattern: str) -> list[str]:
-    bucket, _, key_pattern = pattern.removeprefix("s3://").partition("/")
+    bucket, key_pattern = _bucket_and_key(pattern)
     prefix = key_pattern[: next(i for i, c in enumerate(key_pattern) if c in "*?[")]
-    with _s3_errors(pattern):
+    with _reading(pattern):
         pages = boto3.client("s3").get_paginator("list_objects_v2")
         keys = [
             item["Key"]
             for page in pages.paginate(Bucket=bucket, Prefix=prefix)
             for item in page.get("Contents", [])
+            if not item["Key"].endswith("/")  # what consoles make of folders
         ]
     return sorted(f"s3://{bucket}/{key}" for key in keys if fnmatch.fnmatchcase(key, key_pattern))
 
 
-@contextmanager
-def _s3_errors(name: str) -> Iterator[None]:
-    # smart_open reports what S3 refuses as OSError.
-    try:
-        yield
-    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError, OSError) as error:
-        raise LoaderError(
-            f"{name} cannot be read: {error}; check the name, the AWS credentials and region, and "
-            "AWS_ENDPOINT_URL if it is not Amazon's"
-        ) from None
+def _bucket_and_key(address: str) -> tuple[str, str]:
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    if not bucket or not key:
+        raise LoaderError(f"{address} names no object; write s3://bucket/key, or a glob of keys")
+    return bucket, key
 
 
 def _identify(name: str) -> LabelFile:
@@ -141,12 +168,12 @@ def _identify(name: str) -> LabelFile:
         # Its end is not known yet: it is known by its beginning, and checked as it is read.
         digest = hashlib.sha256(_standard_input().beginning).hexdigest()
         file = LabelFile(name, None, f"stdin:{digest}")
-    elif name.startswith("s3://"):
-        with _s3_errors(name), _open_stored(name) as stored:
-            file = LabelFile(name, *_fingerprint(stored))
     else:
-        check_readable(Path(name))
-        with _open_stored(name) as stored:
+        if name.startswith("s3://"):
+            _bucket_and_key(name)
+        else:
+            check_readable(Path(name))
+        with _open_stored(name) as stored, _reading(name):
             file = LabelFile(name, *_fingerprint(stored))
     if file.size == 0:
         raise LoaderError(f"{name} is empty; nothing was loaded")
@@ -163,7 +190,7 @@ def _check_text(file: LabelFile) -> None:
         with open_lines(file) as (lines, _):
             try:
                 head = lines.read(1 << 16)
-            except DECOMPRESSION_ERRORS as error:
+            except READ_ERRORS as error:
                 kind = Path(file.name).suffix
                 raise LoaderError(f"{file.name} is no {kind} file: {error}") from None
     # A NUL byte may stand in a broken line, so a file that also begins an object passes.

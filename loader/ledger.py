@@ -75,21 +75,19 @@ def file_statuses(connection: psycopg.Connection) -> list[FileStatus]:
 def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
     """Remove a file's lines, rejects and ledger rows in one transaction; return its loaded lines.
 
-    The file is found by content where it is still there, else by the name that `status` shows.
+    The file is found by content where it is still as it was, else by its name in `status`.
     """
     with connection.transaction():
         found = connection.execute(
-            """
-            select file_id
-            from raw.loaded_files
-            where case
-                when %(fingerprint)s::text is null then name = %(name)s
-                else fingerprint = %(fingerprint)s
-            end
-            for update
-            """,
-            {"fingerprint": fingerprint, "name": name},
+            "select file_id from raw.loaded_files where fingerprint = %s for update",
+            (fingerprint,),
         ).fetchall()
+        found = (
+            found
+            or connection.execute(
+                "select file_id from raw.loaded_files where name = %s for update", (name,)
+            ).fetchall()
+        )
         if len(found) != 1:
             raise LoaderError(
                 f"{name}: {'no file' if not found else 'more than one file'} of this name has been "

@@ -117,7 +117,9 @@ def _load_file(file: LabelFile, control: Session, workers: Workers, options: Opt
         Progress(file, loaded_bytes, stored, options.is_quiet) as progress,
     ):
         cutter = Cutter(lines, entry.chunk_bytes, options.max_line_bytes)
-        chunks = cutter.chunks(loaded, file.can_seek)
+        chunks = cutter.chunks(
+            loaded, file.can_seek, lambda skipped: progress.advance(skipped, Account())
+        )
         for result in workers.load(entry.file_id, chunks):
             done += result.account
             progress.advance(result.bytes, result.account)

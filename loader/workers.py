@@ -74,7 +74,7 @@ class Session:
 
     def _open(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = open_connection()
+            self._connection = open_connection(statement_timeout="15min")  # a chunk takes seconds
         return self._connection
 
     def cancel(self, timeout: float) -> None:
@@ -140,7 +140,15 @@ class Workers:
         failure is raised; of the chunks under way then, each is committed or not there.
         """
         under_way = 0
-        for chunk in chunks:
+        unreadable: LoaderError | None = None
+        while True:
+            try:
+                chunk = next(chunks, None)
+            except LoaderError as error:
+                unreadable = error  # the chunks before it are good
+                break
+            if chunk is None:
+                break
             while under_way == len(self._threads):
                 yield self._next_result()
                 under_way -= 1
@@ -149,6 +157,8 @@ class Workers:
             del chunk  # or its bytes would be kept while the next ones are read
         for _ in range(under_way):
             yield self._next_result()
+        if unreadable:
+            raise unreadable
 
     def _next_result(self) -> LoadedBytes:
         result = self._results.get()

@@ -1,0 +1,785 @@
+"""What an operator does and sees: status, forget, rights, time-outs, passwords, progress, usage."""
+
+import bz2
+import fcntl
+import gzip
+import hashlib
+import io
+import json
+import logging
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from conftest import Database
+
+from loader.__main__ import main
+from loader.copy import Account
+from loader.files import LabelFile, find_files
+from loader.load import Options, RejectLimit, load_files
+from loader.progress import Progress
+from loader.schema import create_schema
+from loader.server import PROJECT, Server
+
+# What the loader says and asks for is its own; no version of Postgres changes it.
+on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
+
+GOOD = b'{"good": true}'
+BAD = b'{"cut": "off'
+ENGINEER = "engineer"
+SECRET = "open-sesame-4711"  # noqa: S105 - of a role that lives as long as a test
+
+
+@pytest.fixture
+def loaded(database: Database) -> Database:
+    """A database in which `init` has been run."""
+    with database.connect() as connection:
+        create_schema(connection)
+    return database
+
+
+def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
+    path.write_bytes(b"\n".join(lines) + end)
+    return path
+
+
+def numbered(path: Path, count: int) -> Path:
+    digests = (hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(count))
+    return write(path, *[b'{"line": %d, "x": "%s"}' % pair for pair in enumerate(digests)])
+
+
+def run(
+    database: Database, *arguments: str | Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "loader", *arguments],
+        cwd=PROJECT,
+        env=database.environment | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def fails(database: Database, *arguments: str | Path, **environment: str) -> str:
+    """Run a loader command that has to fail as a user should see it, and return its words."""
+    done = run(database, *arguments, **environment)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    return done.stdout + done.stderr
+
+
+def cut_into(database: Database, path: Path, chunk_bytes: int) -> None:
+    """Let the loader cut a file into chunks of this size, as if a first load had begun so."""
+    (file,) = find_files([str(path)])
+    with database.connect() as connection:
+        connection.execute(
+            "insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes) "
+            "values (%s, %s, %s, %s)",
+            (file.name, file.size, file.fingerprint, chunk_bytes),
+        )
+
+
+def lose_last_chunk(database: Database) -> tuple[int, int]:
+    """Make the ledger as if the load had been killed before its last chunk; return its borders."""
+    with database.connect() as connection:
+        lost = connection.execute(
+            """
+            with lost as (
+                select chunk_id, first_byte, end_byte
+                from raw.loaded_chunks order by first_byte desc limit 1
+            ),
+            lines as (
+                delete from raw.rekognition_responses using lost
+                where rekognition_responses.chunk_id = lost.chunk_id
+            ),
+            ledger as (
+                delete from raw.loaded_chunks using lost
+                where loaded_chunks.chunk_id = lost.chunk_id
+            ),
+            unfinished as (update raw.loaded_files set finished_at = null)
+            select first_byte, end_byte from lost
+            """
+        ).fetchone()
+    assert lost is not None
+    return lost
+
+
+def counts(database: Database) -> tuple[int, int, int, int]:
+    """Return the rows of the four tables: files, chunks, responses, rejects."""
+    with database.connect() as connection:
+        return connection.execute(
+            """
+            select
+                (select count(*) from raw.loaded_files),
+                (select count(*) from raw.loaded_chunks),
+                (select count(*) from raw.rekognition_responses),
+                (select count(*) from raw.rejected_lines)
+            """
+        ).fetchone()
+
+
+# status
+
+
+def statuses(database: Database) -> list[dict[str, object]]:
+    return [json.loads(line) for line in database.loader("status", "--json").splitlines()]
+
+
+@on_one_version
+def test_status_of_nothing(loaded: Database) -> None:
+    assert loaded.loader("status") == "nothing has been loaded\n"
+    assert loaded.loader("status", "--json") == ""
+
+
+@on_one_version
+def test_status_of_a_loaded_file(loaded: Database, tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.jsonl", GOOD, BAD, b"", GOOD)
+    loaded.loader("load", str(file))
+    (line,) = loaded.loader("status").splitlines()
+    assert line.startswith(f"{file}: loaded, 2 loaded + 1 rejected + 1 blank lines, 44 bytes in ")
+    assert line.endswith("a second run loads nothing")
+    (status,) = statuses(loaded)
+    seconds = status.pop("seconds")
+    assert isinstance(seconds, float)
+    assert 0 < seconds < 60
+    assert status.pop("bytes_per_second") == pytest.approx(44 / seconds)
+    assert re.match(r"\d{4}-\d\d-\d\d ", str(status.pop("started_at")))
+    assert status == {
+        "name": str(file),
+        "state": "loaded",
+        "stored_bytes": 44,
+        "loaded_bytes": 44,
+        "loaded_lines": 2,
+        "rejected_lines": 1,
+        "blank_lines": 1,
+        "second_run": "loads nothing",
+    }
+
+
+@on_one_version
+def test_status_of_unfinished_files(loaded: Database, tmp_path: Path) -> None:
+    begun = numbered(tmp_path / "begun.jsonl", 50)
+    cut_into(loaded, begun, 1000)
+    (status,) = statuses(loaded)
+    assert (status["state"], status["loaded_bytes"]) == ("unfinished", 0)
+    assert status["second_run"] == "goes on after 0 bytes"
+    loaded.loader("load", str(begun))
+    first_byte, _ = lose_last_chunk(loaded)
+    (status,) = statuses(loaded)
+    assert (status["state"], status["loaded_bytes"]) == ("unfinished", first_byte)
+    assert "unfinished" in loaded.loader("status")
+    assert f"a second run goes on after {first_byte} bytes" in loaded.loader("status")
+
+
+@on_one_version
+def test_status_counts_a_compressed_file_as_it_is_stored_and_its_lines_as_they_are(
+    loaded: Database, tmp_path: Path
+) -> None:
+    lines = numbered(tmp_path / "labels.jsonl", 500).read_bytes()
+    file = tmp_path / "labels.jsonl.gz"
+    file.write_bytes(gzip.compress(lines))
+    loaded.loader("load", str(file))
+    (status,) = statuses(loaded)
+    assert status["stored_bytes"] == file.stat().st_size
+    assert status["loaded_bytes"] == len(lines)
+
+
+# forget
+
+
+@pytest.fixture
+def two_files(loaded: Database, tmp_path: Path) -> tuple[Database, Path, Path]:
+    """A database with two loaded files of several chunks, each with rejected lines."""
+    files = []
+    for number in range(2):
+        good = b'{"file": %d}' % number
+        file = write(tmp_path / f"{number}.jsonl", *[good, BAD] * (10 + number))
+        cut_into(loaded, file, 100)
+        files.append(file)
+    loaded.loader("load", *map(str, files))
+    first, second = files
+    return loaded, first, second
+
+
+def numbers_of_files(database: Database) -> list[int]:
+    with database.connect() as connection:
+        rows = connection.execute(
+            "select document ->> 'file' from raw.rekognition_responses"
+        ).fetchall()
+    return sorted(int(number) for (number,) in rows)
+
+
+def only_second_is_left(database: Database) -> None:
+    """Assert that all of the first file is gone, and nothing of the second."""
+    assert numbers_of_files(database) == [1] * 11
+    (status,) = statuses(database)
+    assert str(status["name"]).endswith("1.jsonl")
+    assert (status["loaded_lines"], status["rejected_lines"]) == (11, 11)
+    files, _, responses, rejects = counts(database)
+    assert (files, responses, rejects) == (1, 11, 11)
+
+
+def test_a_file_that_is_forgotten_can_be_loaded_again(
+    two_files: tuple[Database, Path, Path],
+) -> None:
+    database, first, _ = two_files
+    before = counts(database)
+    assert f"{first}: 10 lines taken back" in database.loader("forget", str(first))
+    only_second_is_left(database)
+    cut_into(database, first, 100)
+    database.loader("load", str(first))
+    assert counts(database) == before
+    assert numbers_of_files(database) == [0] * 10 + [1] * 11
+
+
+@on_one_version
+def test_a_file_is_forgotten_by_its_content_wherever_it_lies(
+    two_files: tuple[Database, Path, Path],
+) -> None:
+    database, first, _ = two_files
+    moved = first.rename(first.with_name("moved.jsonl"))
+    database.loader("forget", str(moved))
+    only_second_is_left(database)
+
+
+@on_one_version
+def test_a_file_that_is_gone_is_forgotten_by_its_name(
+    two_files: tuple[Database, Path, Path],
+) -> None:
+    database, first, _ = two_files
+    first.unlink()
+    database.loader("forget", str(first))
+    only_second_is_left(database)
+
+
+@on_one_version
+def test_a_file_that_has_changed_is_forgotten_by_its_name(
+    two_files: tuple[Database, Path, Path],
+) -> None:
+    # `forget --help` promises that the name in `status` will do.
+    database, first, _ = two_files
+    write(first, GOOD)
+    database.loader("forget", str(first))
+    only_second_is_left(database)
+
+
+@on_one_version
+def test_standard_input_is_forgotten_by_its_name(loaded: Database) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "loader", "load", "-"],
+        cwd=PROJECT,
+        env=loaded.environment,
+        input=GOOD,
+        capture_output=True,
+        check=True,
+    )
+    assert counts(loaded)[2] == 1
+    loaded.loader("forget", "-")
+    assert counts(loaded) == (0, 0, 0, 0)
+
+
+@on_one_version
+def test_what_was_never_loaded_cannot_be_forgotten(
+    two_files: tuple[Database, Path, Path],
+) -> None:
+    database, first, _ = two_files
+    before = counts(database)
+    other = write(first.with_name("other.jsonl"), GOOD)
+    assert "loader status" in fails(database, "forget", other)
+    assert "loader status" in fails(database, "forget", first.with_name("missing.jsonl"))
+    assert "loader status" in fails(database, "forget", "s3://labels/missing.jsonl")
+    assert counts(database) == before
+
+
+def test_a_file_is_forgotten_whole_or_not_at_all(two_files: tuple[Database, Path, Path]) -> None:
+    database, first, _ = two_files
+    before = counts(database)
+    with database.connect() as connection:
+        connection.execute(
+            """
+            create function raw.refuse() returns trigger language plpgsql as
+            $$ begin raise 'it stays'; end $$;
+            create trigger refuse before delete on raw.loaded_files
+            for each row execute function raw.refuse();
+            """
+        )
+    assert "it stays" in fails(database, "forget", first)
+    assert counts(database) == before
+
+
+# init
+
+
+def persistences(database: Database) -> dict[str, str]:
+    with database.connect() as connection:
+        rows = connection.execute(
+            """
+            select relname, relpersistence::text
+            from pg_class
+            where relnamespace = 'raw'::regnamespace
+            and (relkind = 'r' or relname = 'response_ids')
+            """
+        ).fetchall()
+    return dict(rows)
+
+
+def test_tables_are_logged_or_unlogged_as_the_user_says(
+    two_files: tuple[Database, Path, Path],
+) -> None:
+    database, _, _ = two_files
+    before = counts(database)
+    tables = ("loaded_files", "loaded_chunks", "rejected_lines", "rekognition_responses")
+    logged = dict.fromkeys((*tables, "response_ids"), "p")
+    # The sequence outlives a crash, or new responses would get ids below those read before.
+    unlogged = dict.fromkeys(tables, "u") | {"response_ids": "p"}
+    for options, want in [
+        ([], logged),
+        (["--unlogged"], unlogged),
+        ([], unlogged),
+        (["--unlogged"], unlogged),
+        (["--logged"], logged),
+        ([], logged),
+    ]:
+        database.loader("init", *options)
+        assert persistences(database) == want
+    assert counts(database) == before
+
+
+# rights, time-outs and passwords
+
+
+@contextmanager
+def engineer(database: Database) -> Iterator[psycopg.Connection]:
+    """Have a role for a while that may create schemas in the database, and nothing else."""
+    with database.connect() as admin:
+        admin.execute(f"create role {ENGINEER} login password '{SECRET}'")
+        admin.execute(f'grant create on database "{database.name}" to {ENGINEER}')
+        try:
+            yield admin
+        finally:
+            admin.execute(f"drop owned by {ENGINEER} cascade")
+            admin.execute(f"drop role {ENGINEER}")
+
+
+def test_no_superuser_is_needed(database: Database, tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.jsonl", GOOD, BAD, GOOD)
+    with engineer(database):
+        for arguments in (
+            ["init"],
+            ["init"],
+            ["load", file],
+            ["status"],
+            ["rejects"],
+            ["retry-rejects"],
+            ["init", "--unlogged"],
+            ["init", "--logged"],
+            ["forget", file],
+        ):
+            done = run(database, *arguments, PGUSER=ENGINEER)
+            assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def loading(
+    database: Database, admin: psycopg.Connection, file: Path, **environment: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """Have a load that waits for a lock for a while, and then goes on and ends well."""
+    admin.execute("select pg_advisory_lock('raw.rekognition_responses'::regclass::bigint)")
+    with subprocess.Popen(
+        [sys.executable, "-m", "loader", "load", file],
+        cwd=PROJECT,
+        env=database.environment | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_until_blocked(admin)
+            yield process
+        finally:
+            admin.execute("select pg_advisory_unlock_all()")
+        assert process.stderr is not None
+        words = process.stderr.read()
+    assert process.returncode == 0, words
+    assert "trying again" not in words
+
+
+def wait_until_blocked(admin: psycopg.Connection) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        (is_blocked,) = admin.execute(
+            """
+            select exists (
+                select from pg_stat_activity
+                where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0
+            )
+            """
+        ).fetchone()
+        if is_blocked:
+            return
+        time.sleep(0.05)
+    pytest.fail("the load did not come to the lock")
+
+
+@on_one_version
+def test_every_session_has_an_application_name(loaded: Database, tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.jsonl", GOOD)
+    with loaded.connect() as admin, loading(loaded, admin, file, PGAPPNAME="else"):
+        names = admin.execute(
+            """
+            select application_name from pg_stat_activity
+            where datname = current_database() and pid != pg_backend_pid()
+            and backend_type = 'client backend'
+            """
+        ).fetchall()
+    assert len(names) >= 2
+    assert set(names) == {("label-refinery",)}
+
+
+def test_the_time_outs_of_the_role_do_not_break_a_load(database: Database, tmp_path: Path) -> None:
+    # 20 ms let a session begin, and are too short for this file and for the wait of `loading`.
+    file = numbered(tmp_path / "labels.jsonl", 60_000)
+    timeouts = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    with engineer(database) as admin:
+        assert run(database, "init", PGUSER=ENGINEER).returncode == 0
+        for timeout in timeouts:
+            admin.execute(f"alter role {ENGINEER} set {timeout} = '20ms'")
+        with loading(database, admin, file, PGUSER=ENGINEER):
+            time.sleep(0.2)
+        assert counts(database)[2] == 60_000
+
+
+@contextmanager
+def asking_for_a_password(server: Server) -> Iterator[None]:
+    """Let the server ask the engineer's password for a while; others it trusts."""
+    rules = server.data / "pg_hba.conf"
+    before = rules.read_text()
+
+    def set_rules(text: str) -> None:
+        rules.write_text(text)
+        with psycopg.connect(**server.parameters(), autocommit=True) as connection:
+            connection.execute("select pg_reload_conf()")
+
+    set_rules(f"local all {ENGINEER} scram-sha-256\n{before}")
+    try:
+        yield
+    finally:
+        set_rules(before)
+
+
+def command_lines() -> str:
+    """Return what a process list shows of every process."""
+    shown = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            shown.append(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+    return "\n".join(shown)
+
+
+@on_one_version
+def test_a_password_is_never_shown(server: Server, database: Database, tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.jsonl", GOOD, BAD)
+    right = {"PGUSER": ENGINEER, "PGPASSWORD": SECRET}
+    wrong = {"PGUSER": ENGINEER, "PGPASSWORD": f"{SECRET}-not"}
+    with engineer(database) as admin, asking_for_a_password(server):
+        deadline = time.monotonic() + 10
+        while run(database, "init", **wrong).returncode == 0:
+            assert time.monotonic() < deadline  # the server reads its rules again in its own time
+        words = fails(database, "init", **wrong)
+        assert "password authentication failed" in words
+        assert "PGPASSWORD" in words
+        words += fails(database, "load", file, **wrong)
+        for arguments in (["init"], ["status"], ["server", "env"]):
+            done = run(database, *arguments, **right)
+            assert done.returncode == 0, done.stderr
+            words += done.stdout + done.stderr
+        with loading(database, admin, file, **right) as process:
+            shown = command_lines()
+            assert str(process.args[1]) in shown
+        assert SECRET not in words + shown
+
+
+# progress
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("loader.progress.time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "loader")
+    return caplog
+
+
+PLAIN = LabelFile("/data/labels.jsonl", 100_000_000, "")
+STORED = io.BytesIO()
+
+
+def test_without_a_terminal_a_line_is_said_every_30_seconds(
+    clock: Clock, said: pytest.LogCaptureFixture
+) -> None:
+    lines_at = []
+    with Progress(PLAIN, 0, STORED, is_quiet=False) as progress:
+        for second in range(0, 100, 5):
+            clock.now = 1000.0 + second
+            progress.advance(1_000_000, Account(10, 1, 1))
+            lines_at += [second] * len(said.messages)
+            said.clear()
+    assert lines_at == [30, 60, 90]
+
+
+def test_what_a_line_of_progress_says(clock: Clock, said: pytest.LogCaptureFixture) -> None:
+    with Progress(PLAIN, 0, STORED, is_quiet=False) as progress:
+        clock.now += 10
+        progress.advance(10_000_000, Account(100, 2, 3))
+        clock.now += 30
+        progress.advance(10_000_000, Account(1000, 20, 30))
+    assert said.messages == [
+        "/data/labels.jsonl: 20 MB of 100, 0.5 MB/s, 1,155 lines, 22 rejected, 3 min left"
+    ]
+
+
+def test_a_load_that_goes_on_counts_from_there(
+    clock: Clock, said: pytest.LogCaptureFixture
+) -> None:
+    with Progress(PLAIN, 40_000_000, STORED, is_quiet=False) as progress:
+        clock.now += 30
+        progress.advance(12_000_000, Account(1))
+    assert said.messages == [
+        "/data/labels.jsonl: going on after 40,000,000 bytes",
+        "/data/labels.jsonl: 52 MB of 100, 0.4 MB/s, 1 lines, 0 rejected, 2 min left",
+    ]
+
+
+def test_bytes_of_a_compressed_file_count_as_they_are_stored(
+    clock: Clock, said: pytest.LogCaptureFixture
+) -> None:
+    stored = io.BytesIO(bytes(4_000_000))
+    file = LabelFile("labels.jsonl.gz", 4_000_000, "")
+    with Progress(file, 50_000_000, stored, is_quiet=False) as progress:
+        stored.seek(1_000_000)
+        clock.now += 50
+        progress.advance(90_000_000, Account(1))
+    assert said.messages == [
+        "labels.jsonl.gz: 1 MB of 4, 0.0 MB/s, 1 lines, 0 rejected, 2 min left"
+    ]
+
+
+def test_the_end_of_standard_input_is_unknown(clock: Clock, said: pytest.LogCaptureFixture) -> None:
+    with Progress(LabelFile("-", None, ""), 0, STORED, is_quiet=False) as progress:
+        clock.now += 30
+        progress.advance(60_000_000, Account(5))
+    assert said.messages == ["-: 60 MB, 2.0 MB/s, 5 lines, 0 rejected"]
+
+
+def test_quiet_says_nothing_on_the_way(clock: Clock, said: pytest.LogCaptureFixture) -> None:
+    with Progress(PLAIN, 40_000_000, STORED, is_quiet=True) as progress:
+        clock.now += 100
+        progress.advance(30_000_000, Account(1))
+    assert said.messages == []
+
+
+@on_one_version
+def test_reading_past_what_is_loaded_is_shown(
+    loaded: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: pytest.LogCaptureFixture,
+) -> None:
+    # Of 200 GB compressed it takes an hour; without a word one would think that it hangs.
+    file = tmp_path / "labels.jsonl.bz2"
+    file.write_bytes(bz2.compress(numbered(tmp_path / "labels.jsonl", 40_000).read_bytes()))
+    cut_into(loaded, file, 300_000)
+    loaded.loader("load", str(file))
+    assert counts(loaded)[1] >= 10
+    lose_last_chunk(loaded)
+    for name, value in loaded.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("loader.progress.SECONDS_BETWEEN_LINES", 0)
+    options = Options(1, 1 << 26, RejectLimit.parse("1%"), 10, is_quiet=False)
+    account = load_files(find_files([str(file)]), options)
+    assert 0 < account.loaded < 40_000
+    progress = [message for message in said.messages if " MB of " in message]
+    assert len(progress) >= 5  # one chunk is loaded, more than ten are read past
+
+
+@on_one_version
+def test_quiet_says_only_the_account(loaded: Database, tmp_path: Path) -> None:
+    file = numbered(tmp_path / "labels.jsonl", 50)
+    cut_into(loaded, file, 1000)
+    done = run(loaded, "load", "--quiet", file)
+    assert done.stderr == f"{file}: 50 lines = 50 loaded + 0 rejected + 0 blank\n"
+    lose_last_chunk(loaded)
+    (account,) = run(loaded, "load", "--quiet", file).stderr.splitlines()
+    assert re.fullmatch(rf"{file}: (\d+) lines = \1 loaded \+ 0 rejected \+ 0 blank", account)
+
+
+def said_on_a_terminal(database: Database, *arguments: str | Path) -> str:
+    """Run a loader command with a pseudo-terminal as standard error; return what came there."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 150, 0, 0))
+    words = bytearray()
+
+    def read() -> None:
+        with os.fdopen(master, "rb", buffering=0) as terminal:
+            try:
+                while block := terminal.read(4096):
+                    words.extend(block)
+            except OSError:
+                return  # how Linux says that the other end is closed
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    done = subprocess.run(
+        [sys.executable, "-m", "loader", *arguments],
+        cwd=PROJECT,
+        env=database.environment,
+        stderr=slave,
+        check=False,
+        timeout=60,
+    )
+    os.close(slave)
+    reader.join()
+    assert done.returncode == 0
+    return words.decode()
+
+
+@on_one_version
+def test_on_a_terminal_there_is_a_bar(loaded: Database, tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.jsonl", *[GOOD] * 3000, BAD)
+    cut_into(loaded, file, 4000)
+    words = said_on_a_terminal(loaded, "load", file)
+    bars = [part for part in words.split("\r") if "labels.jsonl: " in part and "|" in part]
+    assert len(bars) > 1
+    assert "100%" in bars[-1]
+    assert "lines=3001" in bars[-1]
+    assert "rejected=1" in bars[-1]
+    assert "B/s" in bars[-1]
+    account = words.splitlines()[-1]
+    assert account == f"{file}: 3,001 lines = 3,000 loaded + 1 rejected + 0 blank"
+
+
+@on_one_version
+def test_quiet_shows_no_bar(loaded: Database, tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.jsonl", GOOD)
+    words = said_on_a_terminal(loaded, "load", "--quiet", file)
+    assert words == f"{file}: 1 lines = 1 loaded + 0 rejected + 0 blank\r\n"
+
+
+@on_one_version
+def test_each_of_several_files_has_its_account(loaded: Database, tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{n}.jsonl", *[b'{"file": %d}' % n] * (n + 1)) for n in range(3)]
+    run(loaded, "load", files[1])
+    assert run(loaded, "load", *files).stderr.splitlines() == [
+        f"{files[0]}: 1 lines = 1 loaded + 0 rejected + 0 blank",
+        f"{files[1]}: loaded before, nothing to do",
+        f"{files[2]}: 3 lines = 3 loaded + 0 rejected + 0 blank",
+    ]
+    assert [status["name"] for status in statuses(loaded)] == [
+        str(files[number]) for number in (1, 0, 2)
+    ]
+
+
+# usage
+
+
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a command that goes on in spite of wrong usage reach nothing."""
+    monkeypatch.setenv("PGHOST", "/nonexistent")
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # main sets this process's own
+
+
+@pytest.mark.usefixtures("no_server")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("", "COMMAND"),
+        ("unknown", "unknown"),
+        ("--unknown", "COMMAND"),
+        ("init file", "file"),
+        ("init --logged --unlogged", "not allowed with"),
+        ("load", "FILE"),
+        ("load --workers file", "--workers"),
+        ("load --workers=0 file", "0 is no number from 1 up"),
+        ("load --workers=-1 file", "-1 is no number from 1 up"),
+        ("load --workers=two file", "two is no number from 1 up"),
+        ("load --workers=1.5 file", "1.5 is no number from 1 up"),
+        ("load --max-line-mb=0 file", "0 is no number from 1 up"),
+        ("load --give-up-after=0 file", "0 is no number from 1 up"),
+        ("load --give-up-after= file", "is no number from 1 up"),
+        ("load --max-rejects=many file", "many is no count, as 500, and no percentage, as 1%"),
+        ("load --max-rejects=-1 file", "-1 is no count"),
+        ("load --max-rejects=1.5 file", "1.5 is no count"),
+        ("load --unknown file", "--unknown"),
+        ("load-catalog", "FILE"),
+        ("load-catalog one two", "two"),
+        ("status file", "file"),
+        ("rejects --unknown", "--unknown"),
+        ("retry-rejects file", "file"),
+        ("forget", "FILE"),
+        ("forget one two", "two"),
+        ("psql now", "now"),
+        ("server", "action"),
+        ("server restart", "restart"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_why(
+    arguments: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert words in output.err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("no_server")
+@pytest.mark.parametrize(
+    "command", ["init", "load", "status", "rejects", "retry-rejects", "forget", "server"]
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert command in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("no_server")
+def test_every_option_of_load_has_its_default_in_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["load", "--help"])
+    help_text = " ".join(capsys.readouterr().out.split())
+    for default in ("default: 1%", "default: 64", "default: 120", "default: half of"):
+        assert default in help_text

@@ -1,0 +1,680 @@
+"""Where lines come from: plain and compressed files, S3 and standard input, read whole or resumed.
+
+No source depends on the server's version, so one version does.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import smart_open
+from conftest import Database
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+from loader.chunks import READ_BYTES
+from loader.files import PART_BYTES, fingerprint
+from loader.schema import create_schema
+from loader.server import PROJECT
+from loader.workers import SECONDS_TO_STOP
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
+
+ZSTD_CHECKSUM_FLAG = 201  # ZSTD_c_checksumFlag
+BUCKET = "labels"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_MAX_ATTEMPTS": "1",
+}
+# Variables of this process's own AWS account must not reach the loader.
+NOT_INHERITED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE")
+LOOPBACK = "127.0.0.1"
+
+BAD_LINES = (b'{"cut": "off', rb'{"nul": "\u0000"}', b'{"latin1": "caf\xe9"}', b"\xef\xbb\xbf{}")
+SMALL_CHUNK = 300
+
+
+def good_line(number: int) -> bytes:
+    return b'{"line": %d, "digest": "%s"}' % (
+        number,
+        hashlib.sha256(b"%d" % number).hexdigest().encode(),
+    )
+
+
+def content_of_all_kinds() -> bytes:
+    lines = [good_line(number) for number in range(40)]
+    for place, bad in zip((3, 11, 20, 38), BAD_LINES, strict=True):
+        lines.insert(place, bad)
+    lines[7] += b"\r"
+    lines.insert(15, b"")
+    return b"\xef\xbb\xbf" + b"\n".join(lines)  # a mark at the beginning, no newline at the end
+
+
+@dataclass
+class S3:
+    """An S3 server, and the ranges of the objects that it was asked for."""
+
+    endpoint: str
+    ranges: list[str] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint}
+
+    def put(self, key: str, content: bytes) -> str:
+        self._client().put_object(Bucket=BUCKET, Key=key, Body=content)
+        return f"s3://{BUCKET}/{key}"
+
+    def delete(self, key: str) -> None:
+        self._client().delete_object(Bucket=BUCKET, Key=key)
+
+    def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",  # noqa: S106 - what moto takes
+        )
+
+    def begin(self) -> None:
+        self._client().create_bucket(Bucket=BUCKET)
+
+
+@contextmanager
+def serving(breaks_at: int | None = None, goes_away: bool = False) -> Iterator[S3]:
+    """Serve S3 on a free port; all servers of this process have the same objects.
+
+    The body of one ranged request, counted from 1, may break off, and the server go away with it.
+    """
+    moto = DomainDispatcherApplication(create_backend_app)
+    ranges: list[str] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body: Iterable[bytes] = moto(environ, start_response)
+        if environ["REQUEST_METHOD"] == "GET" and "HTTP_RANGE" in environ:
+            ranges.append(environ["HTTP_RANGE"])
+            if len(ranges) == breaks_at:
+                if goes_away:
+                    server.shutdown()
+                    server.server_close()
+                content = b"".join(body)
+                return [content[: len(content) // 2]]
+        return body
+
+    server = make_server(LOOPBACK, 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield S3(f"http://{LOOPBACK}:{server.server_port}", ranges)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    with serving() as running:
+        running.begin()
+        yield running
+
+
+@dataclass(frozen=True)
+class Source:
+    """One content, as it is stored somewhere."""
+
+    address: str
+    fingerprint: str
+    standard_input: bytes = b""
+
+
+def compressed(path: Path, *contents: bytes) -> Path:
+    """Write contents, each a member of its own, compressed as the path's suffix says."""
+    with path.open("wb") as file:
+        for content in contents:
+            member = path.with_name(f"member{path.suffix}")
+            # As the program zstd does; without a checksum some damage cannot be seen.
+            options = {"options": {ZSTD_CHECKSUM_FLAG: 1}} if path.suffix == ".zst" else None
+            with smart_open.open(str(member), "wb", compression_kwargs=options) as stream:
+                stream.write(content)
+            file.write(member.read_bytes())
+            member.unlink()
+    return path
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Makes twins of a content."""
+
+    folder: Path
+    s3: S3
+
+    def make(self, kind: str, content: bytes) -> Source:
+        place, _, suffix = kind.partition(" ")
+        if place == "pipe":
+            return Source("-", f"stdin:{digest(content[:PART_BYTES])}", content)
+        path = self.folder / f"labels.jsonl{suffix}"
+        if suffix:
+            compressed(path, content)
+        else:
+            path.write_bytes(content)
+        known_by = fingerprint(path)
+        if place == "s3":
+            return Source(self.s3.put(path.name, path.read_bytes()), known_by)
+        return Source(str(path), known_by)
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def sources(tmp_path: Path, s3: S3) -> Sources:
+    s3.ranges.clear()
+    return Sources(tmp_path, s3)
+
+
+@pytest.fixture
+def loaded(database: Database) -> Database:
+    """A database in which `init` has been run."""
+    with database.connect() as connection:
+        create_schema(connection)
+    return database
+
+
+def environment(database: Database, s3: S3 | None, **more: str) -> dict[str, str]:
+    inherited = {k: v for k, v in database.environment.items() if k not in NOT_INHERITED}
+    return inherited | (s3.environment if s3 else CREDENTIALS) | more
+
+
+def run(
+    database: Database, s3: S3 | None, *arguments: str, stdin: bytes = b"", **more: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "loader", *arguments],
+        cwd=PROJECT,
+        env=environment(database, s3, **more),
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def load(database: Database, sources: Sources, source: Source) -> str:
+    """Load a source, which has to succeed, and return what was said."""
+    done = run(
+        database, sources.s3, "load", "--workers=2", source.address, stdin=source.standard_input
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stderr.decode()
+
+
+def fails(database: Database, s3: S3 | None, *files: str, stdin: bytes = b"", **more: str) -> str:
+    """Load files, which has to fail as a user should see it, and return the last line."""
+    done = run(database, s3, "load", *files, stdin=stdin, **more)
+    return words_of_failure(done.returncode, done.stderr.decode())
+
+
+def words_of_failure(returncode: int, stderr: str) -> str:
+    assert "Traceback" not in stderr, stderr
+    assert returncode == 1
+    error = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert error == stderr.splitlines()[-1:]
+    return error[0]
+
+
+def cut_into(database: Database, source: Source, chunk_bytes: int) -> None:
+    """Let the loader cut a source into chunks of this size, as if a first load had begun so."""
+    with database.connect() as connection:
+        connection.execute(
+            "insert into raw.loaded_files (name, fingerprint, chunk_bytes) values (%s, %s, %s)",
+            (source.address, source.fingerprint, chunk_bytes),
+        )
+
+
+def documents(database: Database) -> list[object]:
+    with database.connect() as connection:
+        rows = connection.execute(
+            """
+            select response.document
+            from raw.rekognition_responses as response
+            inner join raw.loaded_chunks as chunk using (chunk_id)
+            order by chunk.file_id, chunk.first_byte, response.response_id
+            """
+        ).fetchall()
+    return [document for (document,) in rows]
+
+
+def line_numbers(database: Database) -> list[int]:
+    return [document["line"] for document in documents(database) if isinstance(document, dict)]
+
+
+def rejects(database: Database) -> list[tuple[int, bytes, str]]:
+    with database.connect() as connection:
+        return connection.execute(
+            "select byte_offset, line, reason from raw.rejected_lines order by byte_offset"
+        ).fetchall()
+
+
+def borders(database: Database) -> list[tuple[int, int]]:
+    with database.connect() as connection:
+        return connection.execute(
+            "select first_byte, end_byte from raw.loaded_chunks order by file_id, first_byte"
+        ).fetchall()
+
+
+def lose_chunk(database: Database, first_byte: int) -> None:
+    """Make the ledger as if the first run had been killed with this chunk alone undone."""
+    with database.connect() as connection:
+        connection.execute(
+            """
+            with lost as (
+                select chunk_id from raw.loaded_chunks where first_byte = %s
+            ),
+            lines as (
+                delete from raw.rekognition_responses using lost
+                where rekognition_responses.chunk_id = lost.chunk_id
+            ),
+            rejects as (
+                delete from raw.rejected_lines using lost
+                where rejected_lines.chunk_id = lost.chunk_id
+            )
+            update raw.loaded_files set finished_at = null
+            """,
+            (first_byte,),
+        )
+        connection.execute("delete from raw.loaded_chunks where first_byte = %s", (first_byte,))
+
+
+def reason(database: Database, line: bytes) -> str:
+    with database.connect() as connection:
+        (why,) = connection.execute("select reason from raw.parse_line(%s)", (line,)).fetchone()
+    return why
+
+
+SEEKING = ("file", "s3")
+READING_PAST = ("file .gz", "file .bz2", "file .zst", "s3 .gz", "pipe")
+
+
+@pytest.mark.parametrize("kind", [*SEEKING, *READING_PAST])
+def test_every_source_gives_the_same_rows_also_when_it_is_resumed(
+    loaded: Database, sources: Sources, kind: str
+) -> None:
+    content = content_of_all_kinds()
+    source = sources.make(kind, content)
+    cut_into(loaded, source, SMALL_CHUNK)
+    want_documents = [json.loads(good_line(number)) for number in range(40)]
+    want_rejects = [(content.index(bad, 3), bad, reason(loaded, bad)) for bad in BAD_LINES]
+    words = load(loaded, sources, source)
+    assert "45 lines = 40 loaded + 4 rejected + 1 blank" in words
+    assert documents(loaded) == want_documents
+    assert rejects(loaded) == want_rejects
+    want_borders = borders(loaded)
+    assert len(want_borders) > 8
+    assert all(content[end - 1 : end] == b"\n" for _, end in want_borders[:-1])
+    assert want_borders[-1][1] == len(content)
+
+    lost = next(border for border in want_borders if border[0] > want_rejects[1][0] - SMALL_CHUNK)
+    lose_chunk(loaded, lost[0])
+    lines = content[slice(*lost)].count(b"\n")
+    assert f"{lines} lines = " in load(loaded, sources, source)
+    assert documents(loaded) == want_documents
+    assert rejects(loaded) == want_rejects
+    assert borders(loaded) == want_borders
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst"])
+def test_an_archive_of_several_members_is_read_to_its_end(
+    loaded: Database, sources: Sources, tmp_path: Path, suffix: str
+) -> None:
+    # What `cat a.gz b.gz` makes, and pigz; a reader that stops after the first member loses lines.
+    parts = [b"".join(good_line(n) + b"\n" for n in range(part, part + 5)) for part in (0, 5, 10)]
+    path = compressed(tmp_path / f"joined.jsonl{suffix}", *parts)
+    load(loaded, sources, Source(str(path), ""))
+    assert line_numbers(loaded) == list(range(15))
+
+
+def test_s3_is_resumed_by_seeking(loaded: Database, sources: Sources) -> None:
+    content = b"".join(good_line(number) + b"\n" for number in range(30_000))
+    source = sources.make("s3", content)
+    cut_into(loaded, source, 900_001)
+    load(loaded, sources, source)
+    first_byte = borders(loaded)[2][0]
+    lose_chunk(loaded, first_byte)
+    sources.s3.ranges.clear()
+    load(loaded, sources, source)
+    assert line_numbers(loaded) == list(range(30_000))
+    last_wanted = sources.s3.ranges.index(f"bytes={first_byte}-")
+    # Before it the file was looked at, to know it; after it only what follows is read.
+    begins = [int(asked.removeprefix("bytes=").split("-")[0]) for asked in sources.s3.ranges]
+    assert all(begin >= first_byte for begin in begins[last_wanted:])
+
+
+def tampered(
+    database: Database, sources: Sources, kind: str, content: bytes
+) -> tuple[Source, list[tuple[int, int]]]:
+    """Load a content, lose its third chunk, and put a twin with another first line in its place."""
+    source = sources.make(kind, content)
+    cut_into(database, source, SMALL_CHUNK)
+    load(database, sources, source)
+    cut = borders(database)
+    lose_chunk(database, cut[2][0])
+    other = sources.make(kind, content.replace(b'"line": 0', b'"line": 7'))
+    with database.connect() as connection:
+        connection.execute("update raw.loaded_files set fingerprint = %s", (other.fingerprint,))
+    return other, cut
+
+
+@pytest.mark.parametrize("kind", SEEKING)
+def test_what_is_loaded_of_a_plain_file_is_not_read_again(
+    loaded: Database, sources: Sources, kind: str
+) -> None:
+    # If it were read, the other bytes would be noticed, as they are in the test below.
+    content = b"".join(good_line(number) + b"\n" for number in range(20))
+    source, cut = tampered(loaded, sources, kind, content)
+    load(loaded, sources, source)
+    assert line_numbers(loaded) == list(range(20))
+    assert borders(loaded) == cut
+
+
+@pytest.mark.parametrize("kind", READING_PAST)
+def test_what_is_read_past_must_be_what_was_loaded(
+    loaded: Database, sources: Sources, kind: str
+) -> None:
+    content = b"".join(good_line(number) + b"\n" for number in range(20))
+    source, cut = tampered(loaded, sources, kind, content)
+    before = line_numbers(loaded)
+    words = fails(loaded, sources.s3, source.address, stdin=source.standard_input)
+    assert f"bytes 0 to {cut[0][1]} are not those that were loaded before" in words
+    assert line_numbers(loaded) == before
+
+
+def long_stream() -> bytes:
+    """Return more than what a stream is known by."""
+    content = b"".join(good_line(number) + b"\n" for number in range(14_000))
+    assert len(content) > PART_BYTES * 1.2
+    return content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:-20] + b"x" * 19 + b"\n",
+        lambda content: content[:-1] + b" \n",
+        lambda content: content + b'{"line": 14000}\n',
+        lambda content: content[: content.rindex(b"\n", 0, -1) + 1],
+    ],
+    ids=["other bytes at its end", "a byte more", "a line more", "a line less"],
+)
+def test_a_stream_that_only_begins_like_one_before_is_noticed(
+    loaded: Database, sources: Sources, change: Callable[[bytes], bytes]
+) -> None:
+    content = long_stream()
+    source = sources.make("pipe", content)
+    load(loaded, sources, source)
+    words = fails(loaded, None, "-", stdin=change(content))
+    assert "not those that were loaded before" in words
+    assert len(documents(loaded)) == 14_000
+
+
+def test_a_stream_that_ends_at_a_border_before_what_was_loaded_is_noticed(
+    loaded: Database, sources: Sources
+) -> None:
+    # A producer that died: without a word the user would think that all is loaded.
+    content = long_stream()
+    source = sources.make("pipe", content)
+    cut_into(loaded, source, 400_000)
+    load(loaded, sources, source)
+    *_, (last_begin, _) = borders(loaded)
+    assert last_begin > PART_BYTES
+    assert "loaded before" in fails(loaded, None, "-", stdin=content[:last_begin])
+
+
+def test_the_same_stream_twice_loads_nothing_the_second_time(
+    loaded: Database, sources: Sources
+) -> None:
+    source = sources.make("pipe", content_of_all_kinds())
+    assert "45 lines = " in load(loaded, sources, source)
+    before = documents(loaded)
+    assert "0 lines = 0 loaded" in load(loaded, sources, source)
+    assert documents(loaded) == before
+
+
+def test_standard_input_may_be_slow_and_come_in_pieces(loaded: Database) -> None:
+    content = content_of_all_kinds()
+    with subprocess.Popen(
+        [sys.executable, "-m", "loader", "load", "-"],
+        cwd=PROJECT,
+        env=environment(loaded, None),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        for begin in range(0, len(content), 700):
+            process.stdin.write(content[begin : begin + 700])
+            process.stdin.flush()
+            time.sleep(0.01)
+        _, errors = process.communicate(timeout=60)
+    assert b"45 lines = 40 loaded + 4 rejected + 1 blank" in errors
+
+
+def test_empty_standard_input_is_an_error(loaded: Database) -> None:
+    assert "standard input is empty" in fails(loaded, None, "-")
+    assert documents(loaded) == []
+
+
+def test_standard_input_that_is_closed_is_an_error(loaded: Database) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "loader", "load", "-"],
+        cwd=PROJECT,
+        env=environment(loaded, None),
+        preexec_fn=lambda: os.close(0),
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    assert "standard input" in words_of_failure(done.returncode, done.stderr.decode())
+
+
+def test_a_compressed_stream_on_standard_input_is_an_error(
+    loaded: Database, tmp_path: Path
+) -> None:
+    archive = compressed(tmp_path / "labels.jsonl.gz", content_of_all_kinds())
+    assert "is no text" in fails(loaded, None, "-", stdin=archive.read_bytes())
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst"])
+def test_a_file_that_is_compressed_by_name_alone_is_an_error(
+    loaded: Database, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"labels.jsonl{suffix}"
+    path.write_bytes(good_line(1) + b"\n")
+    assert str(path) in fails(loaded, None, str(path))
+    with loaded.connect() as connection:
+        assert connection.execute("select count(*) from raw.loaded_files").fetchone() == (0,)
+
+
+def large_archive(path: Path) -> bytes:
+    """Write a compressed file of some megabytes of lines, and return the lines."""
+    content = b"".join(good_line(number) + b"\n" for number in range(45_000))
+    compressed(path, content)
+    return content
+
+
+def test_a_truncated_archive_keeps_the_whole_chunks_before_its_end(
+    loaded: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "labels.jsonl.gz"
+    content = large_archive(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+    readable = len(zlib.decompressobj(wbits=31).decompress(path.read_bytes()))
+    chunk_bytes = 2 << 20
+    assert chunk_bytes + 2 * READ_BYTES < readable < 2 * chunk_bytes
+    cut_into(loaded, Source(str(path), fingerprint(path)), chunk_bytes)
+    # The first chunk is still being loaded when the reader comes to the end.
+    with loaded.connect() as other:
+        other.execute("select pg_advisory_lock('raw.rekognition_responses'::regclass::bigint)")
+        loading = subprocess.Popen(
+            [sys.executable, "-m", "loader", "load", "--workers=1", path],
+            cwd=PROJECT,
+            env=environment(loaded, None),
+            stderr=subprocess.PIPE,
+        )
+        with suppress(subprocess.TimeoutExpired):
+            loading.wait(timeout=SECONDS_TO_STOP + 2.5)  # one that breaks off has ended by then
+    _, errors = loading.communicate(timeout=60)
+    assert "cannot be read to its end" in words_of_failure(loading.returncode, errors.decode())
+    assert borders(loaded) == [(0, content.index(b"\n", chunk_bytes - 1) + 1)]
+    numbers = line_numbers(loaded)
+    assert numbers == list(range(content.count(b"\n", 0, borders(loaded)[0][1])))
+    with loaded.connect() as connection:
+        finished = connection.execute("select finished_at from raw.loaded_files").fetchall()
+    assert finished == [(None,)]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst"])
+def test_an_archive_that_is_damaged_or_cut_is_an_error(
+    loaded: Database, tmp_path: Path, suffix: str
+) -> None:
+    whole = tmp_path / f"labels.jsonl{suffix}"
+    large_archive(whole)
+    stored = whole.read_bytes()
+    middle = len(stored) // 2
+    damaged = tmp_path / f"damaged.jsonl{suffix}"
+    damaged.write_bytes(stored[:middle] + bytes(2000) + stored[middle + 2000 :])
+    cut = tmp_path / f"cut.jsonl{suffix}"
+    cut.write_bytes(stored[:middle])
+    for path in (damaged, cut):
+        assert "cannot be read to its end" in fails(loaded, None, str(path))
+    with loaded.connect() as connection:
+        assert connection.execute(
+            "select count(*), count(finished_at) from raw.loaded_files"
+        ).fetchone() == (2, 0)
+
+
+def test_a_glob_of_s3_keys(loaded: Database, sources: Sources) -> None:
+    s3 = sources.s3
+    for number in range(3):
+        s3.put(f"2024/part-{number}.jsonl", good_line(number))
+    s3.put("2024/part-9.txt", good_line(9))
+    s3.put("2025/part-3.jsonl", good_line(3))
+    load(loaded, sources, Source(f"s3://{BUCKET}/2024/part-[0-8].jsonl", ""))
+    assert line_numbers(loaded) == [0, 1, 2]
+
+
+def test_a_glob_passes_over_the_empty_keys_that_consoles_make_of_folders(
+    loaded: Database, sources: Sources
+) -> None:
+    sources.s3.put("folder/", b"")
+    sources.s3.put("folder/part.jsonl", good_line(1))
+    load(loaded, sources, Source(f"s3://{BUCKET}/folder/*", ""))
+    assert line_numbers(loaded) == [1]
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (f"s3://{BUCKET}/missing.jsonl", "missing.jsonl cannot be read"),
+        ("s3://no-such-bucket/labels.jsonl", "no-such-bucket"),
+        ("s3://no-such-bucket/*.jsonl", "no-such-bucket"),
+        (f"s3://{BUCKET}/nothing-*.jsonl", "no file matches"),
+        (f"s3://{BUCKET}", f"s3://{BUCKET}"),
+        (f"s3://{BUCKET}/", f"s3://{BUCKET}/"),
+        ("s3://", "s3://"),
+    ],
+)
+def test_an_s3_address_that_leads_nowhere_says_so(
+    loaded: Database, s3: S3, address: str, words: str
+) -> None:
+    assert words in fails(loaded, s3, address)
+
+
+def test_an_empty_s3_object_is_an_error(loaded: Database, s3: S3) -> None:
+    assert "is empty" in fails(loaded, s3, s3.put("empty.jsonl", b""))
+
+
+def test_s3_that_does_not_answer_or_knows_nobody_says_what_to_check(
+    loaded: Database, s3: S3
+) -> None:
+    address = s3.put("labels.jsonl", good_line(1))
+    silent = fails(loaded, None, address, AWS_ENDPOINT_URL=f"http://{LOOPBACK}:1")
+    assert "AWS_ENDPOINT_URL" in silent
+    without = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": "/nonexistent"}
+    assert "credentials" in fails(loaded, s3, address, **without)
+
+
+@pytest.mark.parametrize("kind", SEEKING)
+def test_a_file_that_goes_away_while_the_loader_waits_is_an_error(
+    loaded: Database, sources: Sources, kind: str
+) -> None:
+    source = sources.make(kind, content_of_all_kinds())
+    cut_into(loaded, source, SMALL_CHUNK)
+    with loaded.connect() as other:
+        other.execute(
+            """
+            select pg_advisory_lock('raw.loaded_files'::regclass::oid::integer, file_id::integer)
+            from raw.loaded_files
+            """
+        )
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "loader", "load", source.address],
+            cwd=PROJECT,
+            env=environment(loaded, sources.s3),
+            stderr=subprocess.PIPE,
+        )
+        assert waiting.stderr is not None
+        first = waiting.stderr.readline().decode()
+        assert "another loader is at it" in first
+        if kind == "s3":
+            sources.s3.delete("labels.jsonl")
+        else:
+            Path(source.address).unlink()
+    _, rest = waiting.communicate(timeout=60)
+    words_of_failure(waiting.returncode, first + rest.decode())
+
+
+def ranged_requests_before_lines(loaded: Database, sources: Sources, address: str) -> int:
+    """Return how many ranged requests a load makes before the one that reads the lines."""
+    sources.s3.ranges.clear()
+    load(loaded, sources, Source(address, ""))
+    requests = len(sources.s3.ranges)
+    with loaded.connect() as connection:
+        connection.execute("truncate raw.loaded_files, raw.loaded_chunks, raw.rejected_lines")
+        connection.execute("truncate raw.rekognition_responses")
+    return requests - 1
+
+
+@pytest.mark.parametrize("goes_away", [False, True], ids=["breaks off", "goes away"])
+def test_s3_that_breaks_off_costs_no_line(
+    loaded: Database, sources: Sources, goes_away: bool
+) -> None:
+    content = b"".join(good_line(number) + b"\n" for number in range(40_000))
+    source = sources.make("s3", content)
+    before_lines = ranged_requests_before_lines(loaded, sources, source.address)
+    cut_into(loaded, source, 1 << 18)
+    with serving(breaks_at=before_lines + 1, goes_away=goes_away) as breaking:
+        if goes_away:
+            words = fails(loaded, breaking, source.address)
+            assert "run the same command again" in words or "What is loaded stays" in words
+            assert 0 < len(line_numbers(loaded)) < 40_000
+        else:
+            assert run(loaded, breaking, "load", source.address).returncode == 0
+    load(loaded, sources, source)
+    assert line_numbers(loaded) == list(range(40_000))
