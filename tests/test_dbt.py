@@ -101,6 +101,50 @@ def test_every_written_test_runs_and_passes(
     request.config.stash.setdefault(DBT_COUNTS, {})[version] = (ran["test"], ran["unit_test"])
 
 
+def test_every_column_is_described_once(sample: Database) -> None:
+    nodes = {
+        node["name"]: node
+        for _, content in properties()
+        for node in [*content.get("models", []), *content.get("seeds", [])]
+    }
+    with sample.connect() as connection:
+        catalogs = {
+            column
+            for (column,) in connection.execute(
+                "select column_name from information_schema.columns"
+                " where table_schema = 'catalog' and table_name = 'image'"
+            )
+        }
+        found = connection.execute(
+            "select table_name, array_agg(column_name::text) from information_schema.columns"
+            " where table_schema = 'refinery' group by 1"
+        ).fetchall()
+    assert {table for table, _ in found} == set(nodes)
+    for table, columns in found:
+        described = {column["name"]: column["description"] for column in nodes[table]["columns"]}
+        assert all(described.values())
+        # The catalog's further columns pass through; they are the catalog's to describe.
+        undescribed = set(columns) - set(described)
+        assert not undescribed or undescribed <= catalogs, f"{table}: {undescribed}"
+        assert set(described) <= set(columns), table
+
+
+@pytest.mark.parametrize(
+    ("selector", "some_of_it", "none_of_it"),
+    [
+        ("refresh", {"machine_tags", "label_accuracy_histogram"}, {"published_images"}),
+        ("policy", {"included_labels", "included_labels_are_reviewed"}, {"machine_tags"}),
+    ],
+)
+def test_a_selector_takes_what_it_says(
+    sample: Database, selector: str, some_of_it: set[str], none_of_it: set[str]
+) -> None:
+    done = sample.dbt("--quiet", "ls", "--selector", selector, "--output", "name")
+    selected = set(done.stdout.split())
+    assert some_of_it <= selected
+    assert not none_of_it & selected
+
+
 def test_a_second_run_touches_no_row(sample: Database) -> None:
     rows = "select identifier, xmin::text, ctid::text from refinery.machine_tags order by 1"
     with sample.connect() as connection:
