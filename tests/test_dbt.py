@@ -90,10 +90,10 @@ def test_every_written_test_runs_and_passes(
     sample: Database, server: Server, request: pytest.FixtureRequest
 ) -> None:
     results = sample.results()
-    wrong = {
-        r["unique_id"]: r["message"] for r in results if r["status"] not in ("success", "pass")
-    }
-    assert not wrong
+    good = ("success", "pass", "no-op")
+    odd = {r["unique_id"]: r["status"] for r in results if r["status"] not in good}
+    # The sample has labels that nobody has reviewed, on purpose.
+    assert odd == {"test.label_refinery.labels_await_review": "warn"}
     ran = Counter(result["unique_id"].split(".")[0] for result in results)
     written = written_tests()
     assert {kind: ran[kind] for kind in written} == dict(written)
