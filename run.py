@@ -1,7 +1,6 @@
 """What `make run` does: from label files to published tags, and a summary of what is where."""
 
 import argparse
-import json
 import logging
 import os
 import re
@@ -25,11 +24,11 @@ from loader.load import load_files
 from loader.sample import write_sample
 from loader.schema import create_schema
 from loader.server import PROJECT, Server
+from policy.live import relation
 
 log = logging.getLogger("run")
 
 SAMPLE = Path("sample")
-MANIFEST = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
 AWAIT_REVIEW = re.compile(r"Labels that await review.*")
 DBT_STEP = re.compile(r"(\d+) of (\d+) (OK|PASS|WARN|FAIL|ERROR|SKIP)\b")
 
@@ -170,12 +169,6 @@ def dbt_environment() -> dict[str, str]:
     return os.environ | connection_environment() | secret
 
 
-def relation(name: str) -> sql.Identifier:
-    """Return a model's relation, as dbt's manifest of the last run names it."""
-    node = json.loads(MANIFEST.read_text())["nodes"][f"model.label_refinery.{name}"]
-    return sql.Identifier(node["schema"], node["alias"])
-
-
 def read_state() -> State:
     """Return what the published tags follow from at this moment."""
     with connect() as connection:
@@ -192,8 +185,6 @@ def read_state() -> State:
 
 def has_relations(connection: psycopg.Connection) -> bool:
     """Whether an earlier run has built the models in this database."""
-    if not MANIFEST.exists():
-        return False
     names = [relation(name).as_string(connection) for name in ("machine_tags", "int_label_policy")]
     (missing,) = connection.execute(
         "select count(*) from unnest(%s::text[]) as name where to_regclass(name) is null", (names,)

@@ -1,6 +1,7 @@
 """The label policy that is live: dbt's seeds in the database."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ SCHEMA = "refinery"
 
 def relation(name: str) -> sql.Identifier:
     """Return the relation of a seed or model, in the schema that dbt's last run used."""
-    manifest = PROJECT / "target" / "manifest.json"
+    manifest = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
     schema = SCHEMA
     if manifest.exists():
         nodes = json.loads(manifest.read_text())["nodes"].values()

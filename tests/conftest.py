@@ -17,6 +17,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 
 from loader.connect import OWN_SERVER
 from loader.sample import write_sample
+from loader.schema import create_schema
 from loader.server import PROJECT, ROLE, Server, find_binaries
 
 # dbt's data tests and unit tests that ran, by the server's version.
@@ -128,6 +129,14 @@ def database(server: Server, tmp_path: Path) -> Iterator[Database]:
     """An empty database."""
     with fresh_database(server, "empty", tmp_path) as fresh:
         yield fresh
+
+
+@pytest.fixture
+def loaded(database: Database) -> Database:
+    """A database in which `init` has been run."""
+    with database.connect() as connection:
+        create_schema(connection)
+    return database
 
 
 @pytest.fixture(scope="session")

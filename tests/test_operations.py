@@ -30,7 +30,6 @@ from loader.copy import Account
 from loader.files import LabelFile, find_files
 from loader.load import Options, RejectLimit, load_files
 from loader.progress import Progress
-from loader.schema import create_schema
 from loader.server import PROJECT, Server
 
 # What the loader says and asks for is its own; no version of Postgres changes it.
@@ -40,14 +39,6 @@ GOOD = b'{"good": true}'
 BAD = b'{"cut": "off'
 ENGINEER = "engineer"
 SECRET = "open-sesame-4711"  # noqa: S105 - of a role that lives as long as a test
-
-
-@pytest.fixture
-def loaded(database: Database) -> Database:
-    """A database in which `init` has been run."""
-    with database.connect() as connection:
-        create_schema(connection)
-    return database
 
 
 def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:

@@ -12,7 +12,6 @@ from conftest import Database
 from loader.copy import Account
 from loader.files import find_files
 from loader.load import RejectLimit
-from loader.schema import create_schema
 from loader.server import PROJECT, ROLE
 
 # Counting and cutting are the loader's own; no version of Postgres changes them.
@@ -23,14 +22,6 @@ BAD = b'{"cut": "off'
 MARK = b"\xef\xbb\xbf"
 MIB = 1 << 20
 KEPT = 1000
-
-
-@pytest.fixture
-def loaded(database: Database) -> Database:
-    """A database in which `init` has been run."""
-    with database.connect() as connection:
-        create_schema(connection)
-    return database
 
 
 def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
