@@ -4,7 +4,13 @@
 {% macro create_functions() -%}
     select pg_advisory_xact_lock(hashtext('{{ target.schema }}.create_functions'));
     {{ create_extract_labels() }}
+    {{ create_catalog_labels() }}
+    {{ create_merged_tags() }}
+    {{ create_decided_tags() }}
+    {{ create_published_tags() }}
+    {{ create_sensitivity() }}
     {{ create_smallest_three() }}
+    {{ create_mean() }}
     {{ create_store_label_policy() }}
 {%- endmacro %}
 
@@ -16,46 +22,41 @@
 {#- From the labels of a response to two arrays in the same order: the names, trimmed and corrected,
     and the exact accuracies from 0 to 1. Of a name that is there twice the higher accuracy stays.
 
-    A function, because Postgres runs a subselect for each row in one process only, and a function
-    that is parallel safe in as many as there are. Each `offset 0` keeps Postgres from looking a
-    value up again in each expression that reads it. -#}
+    A loop in a function, as in macros/image_tags.sql. -#}
 {% macro create_extract_labels() -%}
     create or replace function {{ target.schema }}.extract_labels(
         labels jsonb, corrections jsonb, out names text[], out accuracies numeric[]
     )
-    language sql immutable parallel safe
+    language plpgsql immutable parallel safe cost 1000
     as $$
-        select
-            coalesce(array_agg(kept.name order by kept.position), '{}'),
-            coalesce(array_agg(kept.accuracy order by kept.position), '{}')
-        from (
-            select distinct on (corrected.name collate "C") corrected.*
-            from (
-                select
-                    coalesce(corrections ->> trimmed.name, trimmed.name) as name,
-                    trim_scale(trimmed.confidence * 0.01) as accuracy,
-                    trimmed.position
-                from (
-                    select
-                        {{ trim_white_space("label.name #>> '{}'") }} as name,
-                        label.confidence::numeric as confidence,
-                        label.position
-                    from (
-                        select
-                            element.label -> 'Name' as name,
-                            element.label -> 'Confidence' as confidence,
-                            element.position
-                        from jsonb_array_elements(labels) with ordinality
-                            as element (label, position)
-                        offset 0
-                    ) as label
-                    where {{ is_good_label('label.name', 'label.confidence') }}
-                    offset 0
-                ) as trimmed
-                offset 0
-            ) as corrected
-            order by corrected.name collate "C", corrected.accuracy desc, corrected.position
-        ) as kept
+    declare
+        label jsonb;
+        name text;
+        confidence numeric;
+        accuracy numeric;
+        earlier integer;
+    begin
+        names := '{}';
+        accuracies := '{}';
+        for place in 0 .. jsonb_array_length(labels) - 1 loop
+            label := labels -> place;
+            name := {{ label_name('label') }};
+            confidence := {{ label_confidence('label') }};
+            continue when not {{ is_good_label('name', 'confidence') }};
+            name := coalesce(corrections ->> name, name);
+            accuracy := trim_scale(confidence * 0.01);
+            earlier := array_position(names, name);
+            if accuracies[earlier] < accuracy then
+                names := names[:earlier - 1] || names[earlier + 1:];
+                accuracies := accuracies[:earlier - 1] || accuracies[earlier + 1:];
+                earlier := null;
+            end if;
+            if earlier is null then
+                names := names || name;
+                accuracies := accuracies || accuracy;
+            end if;
+        end loop;
+    end
     $$;
 {%- endmacro %}
 
@@ -75,9 +76,15 @@
     $$;
     create or replace function {{ target.schema }}.merge_smallest_three(kept uuid[], others uuid[])
     returns uuid[]
-    language sql immutable parallel safe
+    language plpgsql immutable parallel safe
     as $$
-        select (array(select distinct item from unnest(kept || others) as item order by item))[:3]
+    begin
+        -- Of most labels, which are reviewed, nothing is kept.
+        if others = '{}' then
+            return kept;
+        end if;
+        return (array(select distinct item from unnest(kept || others) as item order by item))[:3];
+    end
     $$;
     create or replace aggregate {{ target.schema }}.smallest_three(uuid) (
         sfunc = {{ target.schema }}.keep_smallest_three,
@@ -86,6 +93,23 @@
         initcond = '{}',
         parallel = safe
     );
+{%- endmacro %}
+
+{#- The mean of an array; null if it is empty. -#}
+{% macro create_mean() -%}
+    create or replace function {{ target.schema }}.mean(accuracies numeric[]) returns numeric
+    language plpgsql immutable parallel safe
+    as $$
+    declare
+        accuracy numeric;
+        total numeric = 0;
+    begin
+        foreach accuracy in array accuracies loop
+            total := total + accuracy;
+        end loop;
+        return total / nullif(cardinality(accuracies), 0);
+    end
+    $$;
 {%- endmacro %}
 
 {#- Puts the policy of all seeds in force at once, see macros/store_label_policy.sql. -#}

@@ -1,59 +1,96 @@
-{#- The rules by which a tag is shown or not: a subselect for a lateral join, with one row per tag
-    of `tags`, itself a subselect as image_tags makes it. -#}
-{% macro decide_tags(tags) -%}
-    (
-        select
-            tag.source,
-            tag.place,
-            {{ as_tag('tag') }} as tag,
-            tag.name,
-            tag.provider,
-            tag.accuracy,
-            tag.is_machine_tag,
-            case
-                when tag.is_malformed
-                    then 'malformed'
-                when tag.key like any ({{ label_policy('denied_patterns') }}::text[])
-                    then 'denied_pattern'
-                when tag.provider = any({{ label_policy('withheld_providers') }}::text[])
-                    then 'provider_withheld'
-                when
-                    tag.accuracy < coalesce(
-                        ({{ label_policy('minimum_accuracies') }} -> tag.key)::numeric,
-                        (
-                            {{ label_policy('provider_minimum_accuracies') }} -> tag.provider
-                        )::numeric,
-                        0.9
-                    )
-                    then 'below_minimum_accuracy'
-                when not tag.is_machine_tag
-                    then 'published'
-                -- Of a label that is withheld, another spelling is sensitive too.
-                when
-                    {{ label_policy('corrections') }} ? {{ trim_white_space('tag.name') }}
-                    and coalesce({{ label_policy('decisions') }} ->> tag.key, '') <> 'sensitive_label'
-                    then 'superseded_spelling'
-                else coalesce({{ label_policy('decisions') }} ->> tag.key, 'unreviewed_label')
-            end as decision,
-            {{ label_policy('flag_categories') }} ->> tag.key as flag_category
-        from (
-            select
-                said.*,
-                {{ label_key('said.name') }} as key
-            from {{ tags }} as said
-            offset 0
-        ) as tag
-    )
+{#- The rules by which a tag is shown or not, for a tag that for_each_tag has read. The first that
+    holds decides. -#}
+{% macro decide() -%}
+    decision := case
+            when is_malformed
+                then 'malformed'
+            when label_key like any (denied_patterns)
+                then 'denied_pattern'
+            when provider = any (withheld_providers)
+                then 'provider_withheld'
+            when
+                accuracy < coalesce(
+                    (minimum_accuracies -> label_key)::numeric,
+                    (provider_minimum_accuracies -> provider)::numeric,
+                    0.9
+                )
+                then 'below_minimum_accuracy'
+            when not is_machine_tag
+                then 'published'
+            -- Of a label that is withheld, another spelling is sensitive too.
+            when
+                corrections ? label
+                and coalesce(decisions ->> label_key, '') <> 'sensitive_label'
+                then 'superseded_spelling'
+            else coalesce(decisions ->> label_key, 'unreviewed_label')
+        end;
 {%- endmacro %}
 
-{#- A column of the one row of the label policy. A scalar subselect that refers to nothing outside is
-    evaluated once a query (an InitPlan) and not joined to every tag: 225,000 images took 3.8 s
-    instead of 52 s by an index join. The empty path is the whole document, decompressed once
-    instead of for every tag. -#}
-{% macro label_policy(column) -%}
-    {%- set others = ['denied_patterns', 'withheld_providers', 'lowest_minimum_accuracy'] -%}
-    (
-        select policy.{{ column }}{{ " #> '{}'" if column not in others }}
-        from {{ ref('int_label_policy') }} as policy
-    )
+{#- The tags of an image with what is decided on each: one row per tag. -#}
+{% macro create_decided_tags() -%}
+    {%- set returns -%}
+        table (
+            "position" bigint,
+            name text,
+            provider text,
+            accuracy numeric,
+            is_machine_tag boolean,
+            decision text
+        )
+    {%- endset -%}
+    {%- call create_image_function('decided_tags', returns) -%}
+    declare
+        {{ tag_variables(but=['name', 'provider', 'accuracy', 'is_machine_tag', 'decision']) }}
+    begin
+        "position" := 0;
+        {% call for_each_tag() -%}
+            {{ decide() }}
+            "position" := "position" + 1;
+            return next;
+        {%- endcall %}
+    end
+    {%- endcall -%}
+{%- endmacro %}
+
+{#- The tags of an image that are shown. -#}
+{% macro create_published_tags() -%}
+    {%- call create_image_function('published_tags', 'jsonb') -%}
+    declare
+        {{ tag_variables() }}
+        published jsonb[] = '{}';
+    begin
+        -- Half of a machine's labels are below whatever any rule asks for.
+        {% call for_each_tag(at_least='lowest_minimum_accuracy') -%}
+            {{ decide() }}
+            if decision = 'published' then
+                published := published || coalesce(tag, {{ machine_tag('name', 'accuracy', 'provider') }});
+            end if;
+        {%- endcall %}
+        return to_jsonb(published);
+    end
+    {%- endcall -%}
+{%- endmacro %}
+
+{#- The categories of an image's published machine tags that are flagged, in order. -#}
+{% macro create_sensitivity() -%}
+    {%- call create_image_function('sensitivity', 'text[]') -%}
+    declare
+        {{ tag_variables() }}
+        categories text[] = '{}';
+    begin
+        {% call for_each_tag('lowest_minimum_accuracy', only_machine_tags=true) -%}
+            continue when not (is_machine_tag and flag_categories ? label_key);
+            {{ decide() }}
+            if decision = 'published' then
+                categories := categories || (flag_categories ->> label_key);
+            end if;
+        {%- endcall %}
+        if cardinality(categories) > 1 then
+            categories := array(
+                select distinct category from unnest(categories) as flagged (category) order by category
+            );
+        end if;
+        return categories;
+    end
+    {%- endcall -%}
 {%- endmacro %}

@@ -37,7 +37,7 @@ DEFAULT_MINIMUM = Decimal("0.9")
 WHITE_SPACE = " \t\n\r\f\v"
 MULTIPLICATION_SIGN = 0xD7
 UUID_FORM = re.compile("-".join(f"[0-9A-Fa-f]{{{digits}}}" for digits in (8, 4, 4, 4, 12)))
-NUMERIC = re.compile(r"[+-]?([0-9]{1,100}(\.[0-9]{0,100})?|\.[0-9]{1,100})([eE][+-]?[0-9]{1,3})?")
+NUMERIC = re.compile(r"(?=.{1,200}\Z)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 # Names

@@ -346,7 +346,7 @@ def every_response() -> Example:
     own[IDENTIFIERS[4]] = [stale]
     images = [Image(identifier, "flickr", json_text(tags)) for identifier, tags in own.items()]
     other = {"name": "Cat", "accuracy": Decimal("0.5"), "provider": OTHER_MACHINE}
-    return Example(images, as_lines([*good, *bad]), {IDENTIFIERS[0]: [other], IDENTIFIERS[6]: []})
+    return Example(images, as_lines([*good, *bad]), {IDENTIFIERS[5]: [other], IDENTIFIERS[6]: []})
 
 
 # Random examples
@@ -468,9 +468,11 @@ def wanted(example: Example, policy: Policy) -> Outcome:
 
 
 def _merged(image: Image, of_machine: Mapping[UUID, list[Tag]], example: Example) -> list[Json]:
-    machines = {MACHINE: of_machine, OTHER_MACHINE: example.other_machine}
-    theirs = {name: by[image.identifier] for name, by in machines.items() if image.identifier in by}
-    return merged(image.tag_list, theirs)
+    # The store has one machine's labels for an image.
+    for machine, by in ((MACHINE, of_machine), (OTHER_MACHINE, example.other_machine)):
+        if image.identifier in by:
+            return merged(image.tag_list, {machine: by[image.identifier]})
+    return merged(image.tag_list, {})
 
 
 def _published(
@@ -620,7 +622,8 @@ def fill(connection: psycopg.Connection, example: Example, first_run: str) -> No
         )
         cursor.execute(INTO_MACHINE_LABELS + first_run)
         cursor.executemany(
-            INTO_MACHINE_LABELS + "values (%s, %s, %s::text[], %s::numeric[], null, 0)",
+            INTO_MACHINE_LABELS
+            + "values (%s, %s, %s::text[], %s::numeric[], null, 0) on conflict do nothing",
             [
                 (
                     image,

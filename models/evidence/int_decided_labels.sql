@@ -4,6 +4,10 @@ images as (
     select * from {{ ref('stg_catalog__images') }}
 ),
 
+machine_labels as (
+    select * from {{ ref('int_machine_labels') }}
+),
+
 labelled as (
     select
         images.identifier,
@@ -12,6 +16,7 @@ labelled as (
         tag.accuracy,
         tag.is_published
     from images
+    left join machine_labels on images.identifier = machine_labels.identifier
     -- No aggregate stands above the images, so that a condition on the identifier finds its image
     -- by the catalog's index and no other image is read.
     inner join lateral (
@@ -20,7 +25,7 @@ labelled as (
             {{ trim_white_space('decided.name') }} as label,
             max(decided.accuracy) as accuracy,
             bool_or(decided.decision = 'published') as is_published
-        from {{ decide_tags(image_tags('images')) }} as decided
+        from {{ image_function('decided_tags', 'images', 'machine_labels') }} as decided
         where
             decided.is_machine_tag
             and decided.decision <> 'malformed'

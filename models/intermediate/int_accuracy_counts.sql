@@ -14,8 +14,16 @@
 
 with
 
-image_labels as not materialized (
+image_labels as (
     select * from {{ ref('int_image_labels') }}
+),
+
+machine_labels as (
+    select * from {{ ref('int_machine_labels') }}
+),
+
+catalog_labels as (
+    select * from {{ ref('int_catalog_labels') }}
 ),
 
 by_accuracy as (
@@ -29,13 +37,25 @@ by_accuracy as (
     group by 1, 2, 3
 ),
 
-images as (
+with_catalog_labels as (
     select
         identifier,
         provider,
         avg(accuracy) as accuracy
-    from image_labels
+    from catalog_labels
     group by 1, 2
+),
+
+-- Those of the machine from its arrays: to unfold them and group them by image again took twice
+-- as long.
+images as (
+    select
+        identifier,
+        provider,
+        {{ target.schema }}.mean(accuracies) as accuracy
+    from machine_labels
+    union all
+    select * from with_catalog_labels
 ),
 
 by_image_accuracy as (

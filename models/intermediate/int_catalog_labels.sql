@@ -5,6 +5,7 @@
         unlogged=true,
         pre_hook=[
             "set local work_mem = '256MB'",
+            "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 0",
             "{% if is_incremental() %}truncate {{ this }}{% endif %}",
         ],
         post_hook="analyze {{ this }}"
@@ -25,36 +26,27 @@ machine_labels as (
     select * from {{ ref('int_machine_labels') }}
 ),
 
--- Most of an image's own tags are nobody's labels; they are left out before they are read.
-elements as (
+tags as (
     select
         images.identifier,
-        images.provider as image_provider,
-        element.tag
+        tag.provider,
+        tag.label,
+        tag.accuracy
     from images
-    cross join lateral jsonb_array_elements(images.tags) as element (tag)
-    where
-        element.tag ->> 'provider' is distinct from images.provider
-        or element.tag ? 'accuracy'
+    left join machine_labels on images.identifier = machine_labels.identifier
+    cross join lateral {{ target.schema }}.catalog_labels(
+        images.tags, images.provider, machine_labels.provider
+    ) as tag
 ),
 
-tags as (
-    select said.*
-    from {{ read_tags('elements') }} as said
-    where said.is_machine_tag and not said.is_malformed
-),
-
-without_newer_ones as (
+labels as (
     select
-        tags.identifier,
-        tags.provider,
-        {{ trim_white_space('tags.name') }} as label,
-        max(tags.accuracy) as accuracy
+        identifier,
+        provider,
+        label,
+        max(accuracy) as accuracy
     from tags
-    left join machine_labels
-        on tags.identifier = machine_labels.identifier and tags.provider = machine_labels.provider
-    where machine_labels.identifier is null
     group by 1, 2, 3
 )
 
-select * from without_newer_ones
+select * from labels

@@ -2,9 +2,9 @@
     config(
         materialized='incremental',
         incremental_strategy='delete+insert',
-        unique_key=['identifier', 'provider'],
+        unique_key='identifier',
         indexes=[
-            {'columns': ['identifier', 'provider'], 'unique': true},
+            {'columns': ['identifier'], 'unique': true},
             {'columns': ['response_id']},
         ],
         pre_hook=[

@@ -4,22 +4,18 @@ images as (
     select * from {{ ref('stg_catalog__images') }}
 ),
 
+machine_labels as (
+    select * from {{ ref('int_machine_labels') }}
+),
+
 merged as (
     select
-        {{ catalog_columns(of='images', instead={'tags': 'merged.tags'}) }}
+        {{ catalog_columns(
+            of='images',
+            instead={'tags': image_function('merged_tags', 'images', 'machine_labels')}
+        ) }}
     from images
-    -- A left join, because Postgres leaves it out where a query does not read the tags.
-    left join lateral (
-        select
-            coalesce(
-                jsonb_agg(
-                    {{ as_tag('tag') }}
-                    order by tag.source asc nulls first, tag.place asc
-                ),
-                '[]'
-            ) as tags
-        from {{ image_tags('images') }} as tag
-    ) as merged on true
+    left join machine_labels on images.identifier = machine_labels.identifier
 )
 
 select * from merged

@@ -39,20 +39,32 @@ counted as (
     group by 1, 2
 ),
 
--- What a tag of the label gets that is accurate enough: the rules' own answer for such a tag.
+-- As what an image without tags of its own would get, with an accuracy that is high enough.
+as_tags as (
+    select
+        *,
+        array[label] as names,
+        '{1}'::numeric[] as accuracies
+    from counted
+),
+
+untagged as (
+    select
+        '[]'::jsonb as tags,
+        null::text as provider
+),
+
 decided as (
     select
-        counted.provider,
-        counted.label,
-        counted.images,
-        counted.images_at_minimum_accuracy,
-        counted.mean_accuracy,
+        as_tags.provider,
+        as_tags.label,
+        as_tags.images,
+        as_tags.images_at_minimum_accuracy,
+        as_tags.mean_accuracy,
         tag.decision
-    from counted
-    cross join lateral {{ decide_tags(
-        "(select null as source, 1 as place, null::jsonb as tag, counted.label as name,"
-        ~ " counted.provider, 1::numeric as accuracy, false as is_malformed, true as is_machine_tag)"
-    ) }} as tag
+    from as_tags
+    cross join untagged
+    cross join lateral {{ image_function('decided_tags', 'untagged', 'as_tags') }} as tag
 )
 
 select * from decided

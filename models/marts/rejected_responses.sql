@@ -14,7 +14,7 @@ with_problem as (
                     select 1
                     from jsonb_array_elements(responses.labels) as element (label)
                     where not {{ is_good_label(
-                        "element.label -> 'Name'", "element.label -> 'Confidence'"
+                        label_name('element.label'), label_confidence('element.label')
                     ) }}
                 ) then 'invalid_label'
             end

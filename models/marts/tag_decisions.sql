@@ -4,21 +4,21 @@ images as (
     select * from {{ ref('stg_catalog__images') }}
 ),
 
+machine_labels as (
+    select * from {{ ref('int_machine_labels') }}
+),
+
 decided as (
     select
         images.identifier,
-        numbered.position,
-        numbered.name,
-        numbered.provider,
-        numbered.accuracy,
-        numbered.decision
+        tag.position,
+        tag.name,
+        tag.provider,
+        tag.accuracy,
+        tag.decision
     from images
-    inner join lateral (
-        select
-            tag.*,
-            row_number() over (order by tag.source asc nulls first, tag.place asc) as position
-        from {{ decide_tags(image_tags('images')) }} as tag
-    ) as numbered on true
+    left join machine_labels on images.identifier = machine_labels.identifier
+    cross join lateral {{ image_function('decided_tags', 'images', 'machine_labels') }} as tag
 )
 
 select * from decided

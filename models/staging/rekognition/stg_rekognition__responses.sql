@@ -23,8 +23,7 @@ checked as (
                 then 'missing_image_uuid'
             when
                 jsonb_typeof(whole.document -> 'image_uuid') <> 'string'
-                or whole.document ->> 'image_uuid'
-                !~ '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$'
+                or not {{ is_uuid("(whole.document ->> 'image_uuid')") }}
                 then 'invalid_image_uuid'
             when coalesce(jsonb_typeof(whole.document #> '{response,Labels}'), '') <> 'array'
                 then 'missing_labels'
