@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from benchmarks.contestants import CATALOG, python
 from benchmarks.inputs import Inputs
@@ -62,6 +63,20 @@ def create(database: str, template: str) -> None:
         database=database,
         template=template,
     )
+
+
+def create_lines_table(connection: psycopg.Connection, name: str) -> None:
+    """Create a table for raw lines that stores them as the loader's does, see loader/schema.sql."""
+
+    def execute(statement: LiteralString) -> None:
+        connection.execute(sql.SQL(statement).format(table=sql.Identifier(name)))
+
+    execute("create unlogged table {table} (document jsonb)")
+    try:
+        execute("alter table {table} alter document set compression lz4")
+    except errors.FeatureNotSupported:
+        execute("alter table {table} alter document set storage external")
+        execute("alter table {table} set (toast_tuple_target = 8160)")
 
 
 def drop(*databases: str) -> None:

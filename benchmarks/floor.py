@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.contestants import Contestant, python
+from benchmarks.databases import create_lines_table
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command
 from benchmarks.ours import OURS, psql
@@ -34,7 +35,7 @@ def copy(part: Path) -> None:
 def copy_all(parts: list[Path]) -> None:
     """Send all files at the same time."""
     with connect() as connection:
-        connection.execute("create unlogged table floor_responses (document jsonb)")
+        create_lines_table(connection, "floor_responses")
     with ThreadPoolExecutor(len(parts)) as pool:
         list(pool.map(copy, parts))
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -38,34 +38,48 @@ ONE_THAT_SHOWS_IT = "select identifier from published where tags @> %s::jsonb li
 
 @dataclass(frozen=True)
 class DbtRun:
-    """What dbt says of its last run: how long each node took, and all of them together."""
+    """When each node of dbt's last run began and ended."""
 
-    nodes: Mapping[str, float]
-    span: float
+    nodes: Mapping[str, tuple[datetime, datetime]]
 
     @classmethod
     def last(cls) -> "DbtRun":
         """Read it from dbt's target folder."""
         path = Path(os.environ["DBT_TARGET_PATH"]) / "run_results.json"
-        results = json.loads(path.read_text())["results"]
-        nodes = {result["unique_id"].split(".")[-1]: result["execution_time"] for result in results}
-        times = [
-            datetime.fromisoformat(timing[end])
-            for result in results
-            for timing in result["timing"]
-            for end in ("started_at", "completed_at")
-        ]
-        return cls(nodes, (max(times) - min(times)).total_seconds())
+        nodes = {}
+        for result in json.loads(path.read_text())["results"]:
+            times = [
+                datetime.fromisoformat(timing[end])
+                for timing in result["timing"]
+                for end in ("started_at", "completed_at")
+            ]
+            if times:
+                nodes[result["unique_id"].split(".")[-1]] = (min(times), max(times))
+        return cls(nodes)
+
+    def seconds(self, *names: str) -> float:
+        """Return for how long one or more of the nodes were running."""
+        total, until = timedelta(), datetime.min.replace(tzinfo=UTC)
+        for begin, end in sorted(self.nodes[name] for name in names):
+            total += max(timedelta(), end - max(begin, until))
+            until = max(until, end)
+        return total.total_seconds()
+
+    @property
+    def span(self) -> float:
+        """The seconds from the beginning of the first node to the end of the last."""
+        begins, ends = zip(*self.nodes.values(), strict=True)
+        return (max(ends) - min(begins)).total_seconds()
 
     @property
     def label_count(self) -> float:
         """The seconds of the label count."""
-        return sum(self.nodes[node] for node in LABEL_COUNT)
+        return self.seconds(*LABEL_COUNT)
 
     @property
     def machine_tags(self) -> float:
         """The seconds of the store of machine_tags."""
-        return self.nodes["int_machine_labels"]
+        return self.seconds("int_machine_labels")
 
 
 @dataclass(frozen=True)

@@ -216,14 +216,13 @@ def afterwards_table(first: Refresh, afterwards: Afterwards) -> str:
 
 
 def _refresh_rows(name: str, refresh: Refresh) -> list[list[str]]:
-    nodes = refresh.run.nodes
-    seeds = sum(nodes[node] for node in nodes if node.endswith(SEEDS))
+    run = refresh.run
     rows = {
         "load": refresh.load.wall,
         "dbt's start-up": refresh.start_up,
-        "seeds": seeds,
-        "`machine_tags`": refresh.run.machine_tags,
-        "label count": refresh.run.label_count,
+        "seeds": run.seconds(*(node for node in run.nodes if node in SEEDS)),
+        "`machine_tags`": run.machine_tags,
+        "label count": run.label_count,
         "all": refresh.load.wall + refresh.dbt.wall,
     }
     return [[f"{name}: {what}", seconds(value)] for what, value in rows.items() if value]

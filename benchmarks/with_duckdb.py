@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.contestants import Contestant, python
+from benchmarks.databases import create_lines_table
 from benchmarks.inputs import Inputs, binary_copy
 from benchmarks.measure import Command
 from loader.connect import connect
@@ -26,7 +27,6 @@ EXTENSION = "duckdb_extension_postgres_scanner"
 RESULTS = """
 create table machine_labels (identifier uuid, tags jsonb);
 create table published (identifier uuid, tags jsonb);
-create unlogged table raw_responses (document jsonb);
 """
 SQL = Path(__file__).with_suffix(".sql")
 
@@ -94,6 +94,7 @@ def main(labels: Path, connections: int, keeps_raw_lines: bool) -> None:
     """Go all the way."""
     with connect() as connection:
         connection.execute(RESULTS)
+        create_lines_table(connection, "raw_responses")
     with open_duckdb(labels, connections) as database:
         database.execute(SQL.read_text())
         for statement in (WRITE_MACHINE_LABELS, WRITE_PUBLISHED):

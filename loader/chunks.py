@@ -8,7 +8,7 @@ from functools import partial
 from typing import BinaryIO
 
 from loader.errors import LoaderError
-from loader.files import READ_ERRORS
+from loader.files import read_errors
 
 READ_BYTES = 1 << 18
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -148,7 +148,7 @@ class Cutter:
     def _read(self, size: int) -> bytes:
         try:
             return self._stream.read(size)
-        except READ_ERRORS as error:
+        except read_errors() as error:
             raise LoaderError(
                 f"the file cannot be read to its end: {' '.join(str(error).split())}. What is "
                 "loaded stays; run the same command again to go on."

@@ -16,7 +16,7 @@ _TRAILER = b"\xff\xff"
 # its format's version, 1, before the text.
 _BIGINT_AND_JSONB = struct.Struct(">hiqib")
 _BIGINT_AND_BYTEA = struct.Struct(">hiqi")
-_WRITE_BYTES = 1 << 18
+_WRITE_BYTES = 1 << 17
 
 _RowHead = Callable[[int, int], bytes]
 
@@ -159,22 +159,22 @@ class _Lines:
             for block in self._blocks(row_head):
                 copy.write(block)
 
-    def _blocks(self, row_head: _RowHead) -> Iterator[bytes]:
-        data = self._chunk.data
-        parts, size = [_SIGNATURE], 0
+    def _blocks(self, row_head: _RowHead) -> Iterator[bytearray]:
+        data = memoryview(self._chunk.data)
+        block = bytearray(_SIGNATURE)
         for begin, end in self._good_lines():
-            head = row_head(begin, end)
-            parts.append(head)
-            size += len(head)
+            block += row_head(begin, end)
             # A long line goes in slices, so that no second copy of it is ever whole.
-            for slice_begin in range(begin, end, _WRITE_BYTES):
-                part = bytes(data[slice_begin : min(slice_begin + _WRITE_BYTES, end)])
-                parts.append(part)
-                size += len(part)
-                if size >= _WRITE_BYTES:
-                    yield b"".join(parts)
-                    parts, size = [], 0
-        yield b"".join([*parts, _TRAILER])
+            while end - begin > _WRITE_BYTES:
+                block += data[begin : begin + _WRITE_BYTES]
+                begin += _WRITE_BYTES
+                yield block
+                block = bytearray()
+            block += data[begin:end]
+            if len(block) >= _WRITE_BYTES:
+                yield block
+                block = bytearray()
+        yield block + _TRAILER
 
     def _good_lines(self) -> Iterator[tuple[int, int]]:
         chunk = self._chunk

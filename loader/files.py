@@ -14,11 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import boto3
-import botocore.exceptions
-import smart_open
-from smart_open.compression import compression_wrapper
-
 from loader.errors import LoaderError
 
 if sys.version_info >= (3, 14):
@@ -26,20 +21,25 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import ZstdError
 
-# What opening and reading raise; smart_open reports much of S3's as OSError.
-READ_ERRORS = (
-    EOFError,
-    OSError,
-    ValueError,
-    zlib.error,
-    ZstdError,
-    botocore.exceptions.ClientError,
-    botocore.exceptions.BotoCoreError,
-)
 STANDARD_INPUT = "-"
+S3 = "s3://"
 COMPRESSED = (".gz", ".bz2", ".zst")
 PART_BYTES = 1 << 20
 PARTS = 64
+
+
+# boto3 and smart_open are imported where S3 and compressed files need them: that takes a quarter of
+# a second, as long as all else before a small load begins.
+
+
+def read_errors() -> tuple[type[Exception], ...]:
+    """Return what opening and reading raise; smart_open reports much of S3's as OSError."""
+    errors: tuple[type[Exception], ...] = (EOFError, OSError, ValueError, zlib.error, ZstdError)
+    if "botocore" in sys.modules:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        errors += (BotoCoreError, ClientError)
+    return errors
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,18 @@ def open_lines(file: LabelFile) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         if not file.is_compressed:
             yield stored, stored
             return
+        from smart_open.compression import compression_wrapper
+
         with compression_wrapper(stored, "rb", Path(file.name).suffix) as lines:
             yield lines, stored
 
 
 def _open_stored(name: str) -> BinaryIO:
     with _reading(name):
+        if not name.startswith(S3):
+            return Path(name).open("rb")
+        import smart_open
+
         return cast(BinaryIO, smart_open.open(name, "rb", compression="disable"))
 
 
@@ -110,11 +116,11 @@ def _open_stored(name: str) -> BinaryIO:
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
-    except READ_ERRORS as error:
+    except read_errors() as error:
         reason = " ".join(str(error).split())
         advice = (
             "the name, the AWS credentials and region, and AWS_ENDPOINT_URL if it is not Amazon's"
-            if name.startswith("s3://")
+            if name.startswith(S3)
             else "the path and its permissions"
         )
         raise LoaderError(f"{name} cannot be read: {reason}; check {advice}") from None
@@ -135,7 +141,7 @@ def find_files(patterns: Iterable[str]) -> list[LabelFile]:
 
 
 def _matches(pattern: str) -> list[str]:
-    if pattern.startswith("s3://"):
+    if pattern.startswith(S3):
         return _s3_matches(pattern) if glob.has_magic(pattern) else [pattern]
     if glob.has_magic(pattern) and not Path(pattern).exists():
         return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute ones too
@@ -143,6 +149,8 @@ def _matches(pattern: str) -> list[str]:
 
 
 def _s3_matches(pattern: str) -> list[str]:
+    import boto3
+
     bucket, key_pattern = _bucket_and_key(pattern)
     prefix = key_pattern[: next(i for i, c in enumerate(key_pattern) if c in "*?[")]
     with _reading(pattern):
@@ -157,7 +165,7 @@ def _s3_matches(pattern: str) -> list[str]:
 
 
 def _bucket_and_key(address: str) -> tuple[str, str]:
-    bucket, _, key = address.removeprefix("s3://").partition("/")
+    bucket, _, key = address.removeprefix(S3).partition("/")
     if not bucket or not key:
         raise LoaderError(f"{address} names no object; write s3://bucket/key, or a glob of keys")
     return bucket, key
@@ -169,7 +177,7 @@ def _identify(name: str) -> LabelFile:
         digest = hashlib.sha256(_standard_input().beginning).hexdigest()
         file = LabelFile(name, None, f"stdin:{digest}")
     else:
-        if name.startswith("s3://"):
+        if name.startswith(S3):
             _bucket_and_key(name)
         else:
             check_readable(Path(name))
@@ -190,7 +198,7 @@ def _check_text(file: LabelFile) -> None:
         with open_lines(file) as (lines, _):
             try:
                 head = lines.read(1 << 16)
-            except READ_ERRORS as error:
+            except read_errors() as error:
                 kind = Path(file.name).suffix
                 raise LoaderError(f"{file.name} is no {kind} file: {error}") from None
     # A NUL byte may stand in a broken line, so a file that also begins an object passes.

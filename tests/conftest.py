@@ -20,8 +20,8 @@ from loader.sample import write_sample
 from loader.schema import create_schema
 from loader.server import PROJECT, ROLE, Server, find_binaries
 
-# dbt's data tests and unit tests that ran, by the server's version.
-DBT_COUNTS = pytest.StashKey[dict[str, tuple[int, int]]]()
+# What a test records to be printed after the suite.
+SUMMARY = "summary"
 
 # Postgres 15 is the oldest that the project promises to work on; Debian's package puts it there.
 BINARIES = {18: None, 15: Path("/usr/lib/postgresql/15/bin")}
@@ -165,6 +165,13 @@ def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield fresh
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a server in one process, where `make test` runs two."""
+    for item in items:
+        if (callspec := getattr(item, "callspec", None)) and "server" in callspec.params:
+            item.add_marker(pytest.mark.xdist_group(f"postgres{callspec.params['server']}"))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fail if a test that is written was not found; only where the whole suite is run."""
     config = session.config
@@ -184,5 +191,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how many of dbt's tests ran; tests/test_dbt.py fails if any is missing."""
-    for version, (data, unit) in terminalreporter.config.stash.get(DBT_COUNTS, {}).items():
-        terminalreporter.write_line(f"dbt on Postgres {version}: {data} data and {unit} unit tests")
+    for report in terminalreporter.stats.get("passed", []):
+        for name, line in report.user_properties:
+            if name == SUMMARY:
+                terminalreporter.write_line(line)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from conftest import DBT_COUNTS, Database
+from conftest import SUMMARY, Database
 
 from loader.server import PROJECT, Server
 
@@ -88,7 +88,7 @@ def test_every_model_has_a_grain_in_words_and_in_a_test() -> None:
 
 
 def test_every_written_test_runs_and_passes(
-    sample: Database, server: Server, request: pytest.FixtureRequest
+    sample: Database, server: Server, record_property: Callable[[str, object], None]
 ) -> None:
     results = sample.results()
     good = ("success", "pass", "no-op")
@@ -99,7 +99,8 @@ def test_every_written_test_runs_and_passes(
     written = written_tests()
     assert {kind: ran[kind] for kind in written} == dict(written)
     version = (server.data / "PG_VERSION").read_text().strip()
-    request.config.stash.setdefault(DBT_COUNTS, {})[version] = (ran["test"], ran["unit_test"])
+    counts = f"{ran['test']} data and {ran['unit_test']} unit tests"
+    record_property(SUMMARY, f"dbt on Postgres {version}: {counts}")
 
 
 def test_every_column_is_described_once(sample: Database) -> None:
