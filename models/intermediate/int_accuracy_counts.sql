@@ -3,12 +3,13 @@
         materialized='incremental',
         incremental_strategy='append',
         pre_hook=[
-            "set local work_mem = '256MB'",
+            "set local work_mem = '256MB'; set local parallel_tuple_cost = 1",
             "{% if is_incremental() %}delete from {{ this }}{% endif %}",
         ]
     )
 }}
 
+-- The cost keeps Postgres from handing all labels to one process, which takes 4.0 s instead of 2.8.
 -- Incremental in name: it is emptied and filled anew in one transaction. dbt's tables are dropped
 -- and made again, and the views on them with them.
 
@@ -31,7 +32,7 @@ by_accuracy as (
         'accuracy' as counted_by,
         provider,
         trunc(accuracy, 4) as accuracy,
-        count(label) as counted,
+        count(*) as counted,
         sum(accuracy) as accuracy_sum
     from image_labels
     group by 1, 2, 3

@@ -37,7 +37,6 @@ with_review as (
         end as is_unreviewed
     from image_labels
     left join reviewed on image_labels.label = reviewed.label
-    where image_labels.label is not null
 ),
 
 counted as (

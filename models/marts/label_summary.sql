@@ -54,17 +54,18 @@ summary as (
     select
         by_image.provider,
         by_image.images::bigint as images,
-        by_accuracy.labels::bigint as labels,
-        by_accuracy.labels / by_image.images as labels_per_image,
+        coalesce(by_accuracy.labels, 0)::bigint as labels,
+        coalesce(by_accuracy.labels, 0) / by_image.images as labels_per_image,
         by_accuracy.mean_accuracy,
         medians.median_accuracy,
         by_image.mean_image_accuracy,
         medians.median_image_accuracy,
-        by_accuracy.high_labels::bigint as high_labels,
+        coalesce(by_accuracy.high_labels, 0)::bigint as high_labels,
         by_accuracy.high_labels / nullif(by_accuracy.labels, 0) as high_share,
-        by_accuracy.high_labels / by_image.images as high_labels_per_image
+        coalesce(by_accuracy.high_labels, 0) / by_image.images as high_labels_per_image
     from by_image
-    inner join by_accuracy on by_image.provider is not distinct from by_accuracy.provider
+    -- An image in which the machine found nothing counts as an image too.
+    left join by_accuracy on by_image.provider is not distinct from by_accuracy.provider
     left join medians on by_image.provider is not distinct from medians.provider
 )
 
