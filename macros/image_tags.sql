@@ -1,6 +1,6 @@
-{#- Functions that go through the tags of an image in a loop. A subselect for each image took twice
-    the CPU time, and Postgres runs it in one process only: 400,000 images were published in 7 s on
-    two cores instead of 28. Their cost has Postgres plan for several processes. -#}
+{#- Functions that go through the tags of an image in a loop. A subselect for each image took nearly
+    twice the CPU time, and Postgres runs it in one process only: 400,000 images were published in
+    9 s on two cores instead of 28. Their cost has Postgres plan for several processes. -#}
 {% macro create_image_function(name, returns) -%}
     create or replace function {{ target.schema }}.{{ name }}(
         tags jsonb,

@@ -351,6 +351,21 @@ def test_tables_are_logged_or_unlogged_as_the_user_says(
     assert counts(database) == before
 
 
+def test_documents_are_kept_in_lz4_or_as_they_are(loaded: Database) -> None:
+    with loaded.connect() as connection:
+        (has_lz4,) = connection.execute(
+            "select 'lz4' = any(enumvals) from pg_settings where name = 'default_toast_compression'"
+        ).fetchone() or (None,)
+        stored = connection.execute(
+            """
+            select attcompression::text, attstorage::text
+            from pg_attribute
+            where attrelid = 'raw.rekognition_responses'::regclass and attname = 'document'
+            """
+        ).fetchone()
+    assert stored == (("l", "x") if has_lz4 else ("", "e"))
+
+
 # rights, time-outs and passwords
 
 
