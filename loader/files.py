@@ -1,4 +1,8 @@
-"""Label files: which ones are meant, what they are known by, and opening them."""
+"""Label files: which ones are meant, what they are known by, and opening them.
+
+boto3 and smart_open are imported where S3 and compressed files need them: that takes a quarter of a
+second, as long as all else before a small load begins.
+"""
 
 import fnmatch
 import glob
@@ -26,10 +30,6 @@ S3 = "s3://"
 COMPRESSED = (".gz", ".bz2", ".zst")
 PART_BYTES = 1 << 20
 PARTS = 64
-
-
-# boto3 and smart_open are imported where S3 and compressed files need them: that takes a quarter of
-# a second, as long as all else before a small load begins.
 
 
 def read_errors() -> tuple[type[Exception], ...]:

@@ -46,7 +46,7 @@ comment on column raw.loaded_chunks.checksum is 'CRC-32 of its bytes.';
 create sequence if not exists raw.response_ids;
 
 -- Postgres' own compression of documents takes a third of the time of a load. lz4 takes none that
--- can be measured; a server that was built without it keeps them as they are, in twice the room.
+-- can be measured; a server that was built without it keeps them as they are, in nearly twice the room.
 do $$
 begin
     if to_regclass('raw.rekognition_responses') is null then

@@ -1,7 +1,8 @@
 {#- The rules by which a tag is shown or not, for a tag that for_each_tag has read. The first that
     holds decides. -#}
 {% macro decide() -%}
-    decision := case
+    label_key := {{ lower_case('label') }};
+        decision := case
             when is_malformed
                 then 'malformed'
             when label_key like any (denied_patterns)
@@ -79,7 +80,7 @@
         categories text[] = '{}';
     begin
         {% call for_each_tag('lowest_minimum_accuracy', only_machine_tags=true) -%}
-            continue when not (is_machine_tag and flag_categories ? label_key);
+            continue when not flag_categories ? {{ lower_case('label') }};
             {{ decide() }}
             if decision = 'published' then
                 categories := categories || (flag_categories ->> label_key);

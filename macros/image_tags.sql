@@ -64,11 +64,11 @@
         is_malformed := false;
         is_machine_tag := coalesce(machine <> image_provider, true);
         for place in 1 .. coalesce(cardinality(names), 0) loop
+            {{ 'continue when not is_machine_tag;' if only_machine_tags }}
             accuracy := accuracies[place];
             continue when accuracy < {{ at_least }};
             name := names[place];
             label := name;
-            label_key := {{ lower_case('label') }};
             {{ statements }}
         end loop;
 {%- endmacro %}
@@ -94,7 +94,6 @@
 {% macro read_tag() -%}
     name := case when jsonb_typeof(tag -> 'name') = 'string' then tag ->> 'name' end;
             label := {{ trim_white_space('name') }};
-            label_key := {{ lower_case('label') }};
             accuracy := case jsonb_typeof(accuracy_json)
                 when 'number' then accuracy_json::numeric
                 when 'string' then {{ numeric_or_null("accuracy_json #>> '{}'") }}

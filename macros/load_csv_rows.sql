@@ -3,7 +3,8 @@
 {% macro postgres__load_csv_rows(model, agate_table) -%}
     {%- set columns = get_seed_column_quoted_csv(model, agate_table.column_names) -%}
     {%- set placeholders = (['%s'] * (agate_table.column_names | length)) | join(', ') -%}
-    {%- set statements = [] -%}
+    {#- dbt shows the first. -#}
+    {%- set first = [] -%}
     {%- for rows in agate_table.rows | batch(get_batch_size()) -%}
         {%- set bindings = [] -%}
         {%- for row in rows -%}
@@ -14,7 +15,7 @@
             values {{ (['(' ~ placeholders ~ ')'] * (rows | length)) | join(', ') }}
         {%- endset -%}
         {%- do adapter.add_query(statement, bindings=bindings, abridge_sql_log=True) -%}
-        {%- do statements.append(statement) -%}
+        {%- do first.append(statement) if not first -%}
     {%- endfor -%}
-    {{ return(statements[0]) }}
+    {{ return(first[0]) }}
 {%- endmacro %}

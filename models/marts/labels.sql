@@ -40,7 +40,7 @@ counted as (
 ),
 
 -- As what an image without tags of its own would get, with an accuracy that is high enough.
-as_tags as (
+as_machine_labels as (
     select
         *,
         array[label] as names,
@@ -48,7 +48,7 @@ as_tags as (
     from counted
 ),
 
-untagged as (
+empty_image as (
     select
         '[]'::jsonb as tags,
         null::text as provider
@@ -56,15 +56,15 @@ untagged as (
 
 decided as (
     select
-        as_tags.provider,
-        as_tags.label,
-        as_tags.images,
-        as_tags.images_at_minimum_accuracy,
-        as_tags.mean_accuracy,
+        as_machine_labels.provider,
+        as_machine_labels.label,
+        as_machine_labels.images,
+        as_machine_labels.images_at_minimum_accuracy,
+        as_machine_labels.mean_accuracy,
         tag.decision
-    from as_tags
-    cross join untagged
-    cross join lateral {{ image_function('decided_tags', 'untagged', 'as_tags') }} as tag
+    from as_machine_labels
+    cross join empty_image
+    cross join lateral {{ image_function('decided_tags', 'empty_image', 'as_machine_labels') }} as tag
 )
 
 select * from decided
