@@ -95,7 +95,7 @@
     );
 {%- endmacro %}
 
-{#- The mean of an array; null if it is empty. -#}
+{#- The mean of those in an array that are not null; null if there are none. -#}
 {% macro create_mean() -%}
     create or replace function {{ target.schema }}.mean(accuracies numeric[]) returns numeric
     language plpgsql immutable parallel safe
@@ -105,9 +105,9 @@
         total numeric = 0;
     begin
         foreach accuracy in array accuracies loop
-            total := total + accuracy;
+            total := total + coalesce(accuracy, 0);
         end loop;
-        return total / nullif(cardinality(accuracies), 0);
+        return total / nullif(cardinality(array_remove(accuracies, null)), 0);
     end
     $$;
 {%- endmacro %}

@@ -57,7 +57,8 @@
 {% macro for_each_tag(at_least='0', only_machine_tags=false) -%}
     {%- set statements = caller() -%}
     {%- call for_each_own_tag(only_machine_tags) -%}
-        {{ statements }}
+        continue when provider = machine;
+            {{ statements }}
     {%- endcall %}
         tag := null;
         provider := machine;
@@ -78,7 +79,7 @@
         for place in 0 .. jsonb_array_length(tags) - 1 loop
             tag := tags -> place;
             provider := tag ->> 'provider';
-            continue when provider = machine;
+            {{ 'continue when provider = image_provider;' if only_machine_tags }}
             accuracy_json := nullif(tag -> 'accuracy', 'null');
             is_machine_tag := case
                 when provider is null then accuracy_json is not null
@@ -137,22 +138,44 @@
     {%- endcall -%}
 {%- endmacro %}
 
-{#- What a catalog's own machine tags say that are not malformed. -#}
+{#- What a catalog's own machine tags say that are not malformed, as int_machine_labels has it: a row
+    per provider; of a name twice the higher accuracy. -#}
 {% macro create_catalog_labels() -%}
-    create or replace function {{ target.schema }}.catalog_labels(
-        tags jsonb, image_provider text, machine text
-    )
-    returns table (provider text, label text, accuracy numeric)
-    language plpgsql immutable parallel safe cost 1000 rows 2
+    create or replace function {{ target.schema }}.catalog_labels(tags jsonb, image_provider text)
+    returns table (provider text, names text[], accuracies numeric[])
+    language plpgsql immutable parallel safe cost 1000 rows 1
     as $$
     declare
-        {{ tag_variables(but=['provider', 'label', 'accuracy']) }}
+        {{ tag_variables(but=['provider']) }}
+        providers text[] = '{}';
+        is_grouped boolean = true;
     begin
+        names := '{}';
+        accuracies := '{}';
         {% call for_each_own_tag(only_machine_tags=true) -%}
-            if not is_malformed then
-                return next;
-            end if;
+            continue when is_malformed;
+            is_grouped := is_grouped
+                and not label = any (names)
+                and provider is not distinct from coalesce(providers[1], provider);
+            providers := providers || provider;
+            names := names || label;
+            accuracies := accuracies || accuracy;
         {%- endcall %}
+        if names = '{}' then
+            return;
+        elsif is_grouped then
+            provider := providers[1];
+            return next;
+        else
+            return query
+            select found.provider, array_agg(found.name), array_agg(found.accuracy)
+            from (
+                select said.provider, said.name, max(said.accuracy) as accuracy
+                from unnest(providers, names, accuracies) as said (provider, name, accuracy)
+                group by 1, 2
+            ) as found
+            group by 1;
+        end if;
     end
     $$;
 {%- endmacro %}

@@ -40,7 +40,7 @@ counted as (
 ),
 
 -- As what an image without tags of its own would get, with an accuracy that is high enough.
-as_machine_labels as (
+machine_labels as (
     select
         *,
         array[label] as names,
@@ -56,15 +56,15 @@ empty_image as (
 
 decided as (
     select
-        as_machine_labels.provider,
-        as_machine_labels.label,
-        as_machine_labels.images,
-        as_machine_labels.images_at_minimum_accuracy,
-        as_machine_labels.mean_accuracy,
+        machine_labels.provider,
+        machine_labels.label,
+        machine_labels.images,
+        machine_labels.images_at_minimum_accuracy,
+        machine_labels.mean_accuracy,
         tag.decision
-    from as_machine_labels
+    from machine_labels
     cross join empty_image
-    cross join lateral {{ image_function('decided_tags', 'empty_image', 'as_machine_labels') }} as tag
+    cross join lateral {{ image_function('decided_tags', 'empty_image', 'machine_labels') }} as tag
 )
 
 select * from decided
