@@ -16,7 +16,7 @@ _TRAILER = b"\xff\xff"
 # its format's version, 1, before the text.
 _BIGINT_AND_JSONB = struct.Struct(">hiqib")
 _BIGINT_AND_BYTEA = struct.Struct(">hiqi")
-_WRITE_BYTES = 1 << 17
+_WRITE_BYTES = 1 << 16  # psycopg copies a block of more than twice that once again
 
 _RowHead = Callable[[int, int], bytes]
 
