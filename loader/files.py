@@ -152,6 +152,8 @@ def _s3_matches(pattern: str) -> list[str]:
     import boto3
 
     bucket, key_pattern = _bucket_and_key(pattern)
+    if glob.has_magic(bucket):
+        raise LoaderError(f"{pattern} names no bucket; only the key may be a glob")
     prefix = key_pattern[: next(i for i, c in enumerate(key_pattern) if c in "*?[")]
     with _reading(pattern):
         pages = boto3.client("s3").get_paginator("list_objects_v2")

@@ -39,7 +39,7 @@
             decision text
         )
     {%- endset -%}
-    {%- call create_image_function('decided_tags', returns) -%}
+    {%- call create_image_function('decided_tags', returns, rows=20) -%}
     declare
         {{ tag_variables(but=['name', 'provider', 'accuracy', 'is_machine_tag', 'decision']) }}
     begin

@@ -250,6 +250,41 @@ def test_of_two_that_store_the_policy_the_second_sees_what_the_first_did(project
     project.build("seed")
 
 
+def test_seeds_and_tests_leave_the_rules_that_are_live(project: Database) -> None:
+    """Views call the functions at once: a test of a changed project must not change what shows."""
+    source = "select prosrc from pg_proc where oid = 'refinery.mean(numeric[])'::regprocedure"
+    with project.connect() as connection:
+        before = connection.execute(source).fetchone()
+        connection.execute(
+            "create or replace function refinery.mean(accuracies numeric[]) returns numeric"
+            " language sql immutable parallel safe return 1"
+        )
+        live = connection.execute(source).fetchone()
+        project.build("seed")
+        project.build("test", "--select", "included_labels_are_reviewed")
+        assert connection.execute(source).fetchone() == live
+        project.build("run", "--select", "int_label_policy")
+        assert connection.execute(source).fetchone() == before
+
+
+def test_readers_of_the_views_need_no_right_on_functions(project: Database) -> None:
+    """Postgres asks it of them, and a database may give it to nobody by default."""
+    with project.connect() as connection:
+        connection.execute("revoke execute on all functions in schema refinery from public")
+        project.build("run", "--select", "int_label_policy")
+        connection.execute("create role reader")
+        try:
+            connection.execute("grant usage on schema refinery to reader")
+            connection.execute("grant select on all tables in schema refinery to reader")
+            connection.execute("set role reader")
+            for path in sorted(PROJECT.glob("models/marts/*.sql")):
+                connection.execute(f"select * from refinery.{path.stem}")  # noqa: S608 - a name
+        finally:
+            connection.execute("reset role")
+            connection.execute("drop owned by reader")
+            connection.execute("drop role reader")
+
+
 def wait_for_lock(connection: psycopg.Connection, kind: str = "advisory") -> None:
     """Wait until somebody waits for a lock."""
     waiting = "select count(*) from pg_locks where locktype = %s and not granted"

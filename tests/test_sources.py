@@ -594,6 +594,7 @@ def test_a_glob_passes_over_the_empty_keys_that_consoles_make_of_folders(
         (f"s3://{BUCKET}/missing.jsonl", "missing.jsonl cannot be read"),
         ("s3://no-such-bucket/labels.jsonl", "no-such-bucket"),
         ("s3://no-such-bucket/*.jsonl", "no-such-bucket"),
+        ("s3://buck*/labels.jsonl", "names no bucket"),
         (f"s3://{BUCKET}/nothing-*.jsonl", "no file matches"),
         (f"s3://{BUCKET}", f"s3://{BUCKET}"),
         (f"s3://{BUCKET}/", f"s3://{BUCKET}/"),
