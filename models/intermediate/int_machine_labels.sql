@@ -49,8 +49,6 @@ labelled as (
     cross join lateral {{ extract_labels(
         'response.labels', '(select corrected_by_original from corrections)'
     ) }} as found
-    -- So that what is sorted below are arrays, not documents. It leaves no row out.
-    offset 0 -- noqa: AM09
 ),
 
 latest as (
