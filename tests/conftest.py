@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from loader.connect import OWN_SERVER
 from loader.sample import write_sample
 from loader.schema import create_schema
 from loader.server import PROJECT, ROLE, Server, find_binaries
+from policy.files import FOLDER
 
 # What a test records to be printed after the suite.
 SUMMARY = "summary"
@@ -189,6 +191,27 @@ def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         fresh.loader("load", str(labels))
         fresh.dbt("build", "--select", "*")
         yield fresh
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the label policy's files."""
+    copy_policy(tmp_path)
+    return tmp_path
+
+
+def copy_policy(folder: Path) -> None:
+    """Copy the label policy's files into a folder."""
+    for path in FOLDER.glob("*.csv"):
+        shutil.copy(path, folder)
+
+
+def edit(folder: Path, file: str, old: str, new: str) -> None:
+    """Replace the first of what has to be in a copy of the label policy."""
+    path = folder / f"{file}.csv"
+    text = path.read_text()
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode())
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in this hook
