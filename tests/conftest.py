@@ -4,14 +4,16 @@ import ast
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import psycopg
@@ -23,6 +25,9 @@ from loader.sample import write_sample
 from loader.schema import create_schema
 from loader.server import PROJECT, ROLE, Server, find_binaries
 from policy.files import FOLDER
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
 
 # What a test records to be printed after the suite.
 SUMMARY = "summary"
@@ -223,19 +228,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fail if a test that is written was not found; only where the whole suite is run."""
-    config = session.config
+    """Fail if a test that is written was not found, where one process runs the suite."""
+    require_all_written(session.config, [item.nodeid for item in session.items])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: "WorkerController", ids: list[str]) -> None:
+    """Fail likewise where several do: they collect, but only the first process can fail."""
+    require_all_written(node.config, ids)
+
+
+def require_all_written(config: pytest.Config, found: Iterable[str]) -> None:
+    """Raise if a test is written that is not among these; only where the whole suite is run."""
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if not is_whole or config.option.keyword or config.option.markexpr:
         return
-    written = {
-        (path.name, node.name)
+    # Each is counted: of two with one name in a file, the first would be lost.
+    written = Counter(
+        f"tests/{path.name}::{node.name}"
         for path in (PROJECT / "tests").glob("test_*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
-    }
-    found = {(item.path.name, getattr(item, "originalname", "")) for item in session.items}
-    if lost := sorted(written - found):
+    )
+    written.subtract({re.split(r"[\[@]", name, maxsplit=1)[0] for name in found})
+    if lost := sorted((+written).elements()):
         raise pytest.UsageError(f"written, but not found by pytest: {lost}")
 
 
