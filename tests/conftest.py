@@ -96,7 +96,8 @@ class Database:
 
         known_by = (self.host, self.name)
         if known_by not in PARSED:
-            PARSED[known_by] = dbtRunner().invoke(self._dbt_arguments("parse")).result
+            done = dbtRunner().invoke(self._dbt_arguments("--quiet", "parse"))
+            PARSED[known_by] = done.result
         return PARSED[known_by]
 
     def _dbt_arguments(self, *arguments: str) -> list[str]:

@@ -15,6 +15,7 @@ from conftest import Database, edit
 from loader.errors import LoaderError
 from policy.explain import explain
 from policy.files import FOLDER, label_key, read
+from policy.live import relation
 from policy.preview import as_table, effects
 
 UNKNOWN_LABEL = "Bucket Hat"  # the sample has it, no list does
@@ -217,7 +218,9 @@ def test_a_preview_reads_as_a_table(connection: psycopg.Connection, folder: Path
 def test_each_tag_is_explained_by_its_line(
     connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("policy.explain.read", cache(read))  # not again for each image
+    # What they read in files is the same for each image.
+    monkeypatch.setattr("policy.explain.read", cache(read))
+    monkeypatch.setattr("policy.explain.relation", cache(relation))
     seen = set()
     images = connection.execute(
         """
