@@ -13,21 +13,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 import psycopg
 import pytest
 from pytest_postgresql.janitor import DatabaseJanitor
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from loader.connect import OWN_SERVER
 from loader.sample import write_sample
 from loader.schema import create_schema
 from loader.server import PROJECT, ROLE, Server, find_binaries
 from policy.files import FOLDER
-
-if TYPE_CHECKING:
-    from xdist.workermanage import WorkerController
 
 # What a test records to be printed after the suite.
 SUMMARY = "summary"
@@ -220,12 +220,20 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
     path.write_bytes(text.replace(old, new, 1).encode())
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in this hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a server in one process, where `make test` runs two."""
-    for item in items:
-        if (callspec := getattr(item, "callspec", None)) and "server" in callspec.params:
-            item.add_marker(pytest.mark.xdist_group(f"postgres{callspec.params['server']}"))
+class ByServer(LoadScopeScheduling):
+    """Keeps the tests of a server in one process; the others go to whichever is free.
+
+    xdist's own `--dist loadgroup` loses its groups under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        server = re.search(r"postgres\d+", nodeid)
+        return server[0] if server else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:
+    """Share the tests out so that what is built on a server is built once."""
+    return ByServer(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -233,8 +241,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     require_all_written(session.config, [item.nodeid for item in session.items])
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node: "WorkerController", ids: list[str]) -> None:
+def pytest_xdist_node_collection_finished(node: WorkerController, ids: list[str]) -> None:
     """Fail likewise where several do: they collect, but only the first process can fail."""
     require_all_written(node.config, ids)
 

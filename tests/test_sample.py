@@ -14,8 +14,6 @@ import pytest
 
 from loader import sample
 
-pytestmark = pytest.mark.xdist_group("sample")  # one process makes it, not two
-
 COLUMNS = (
     "identifier,created_on,updated_on,ingestion_type,provider,source,foreign_identifier,"
     "foreign_landing_url,url,thumbnail,width,height,filesize,license,license_version,creator,"
