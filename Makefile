@@ -58,7 +58,7 @@ lint: install ## ruff, sqlfluff, the label policy's files, dbt parse with warnin
 	@$(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 
 test: lint ## everything that is checked: lint, dbt's tests and pytest, on real servers
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses 2
 
 bench: $(BENCH)/.venv/installed ## measure it against other ways to do the same; under 10 minutes, IMAGES=200000
 	@$(BENCH)/.venv/bin/python -m benchmarks --images $(IMAGES)

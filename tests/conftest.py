@@ -1,31 +1,39 @@
 """A real Postgres of each version for every test, and the project built on it."""
 
 import ast
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
 from pytest_postgresql.janitor import DatabaseJanitor
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from loader.connect import OWN_SERVER
 from loader.sample import write_sample
 from loader.schema import create_schema
 from loader.server import PROJECT, ROLE, Server, find_binaries
+from policy.files import FOLDER
 
 # What a test records to be printed after the suite.
 SUMMARY = "summary"
 
-# Where dbt has kept the parsed project, by the database's host and name.
-PARSED: dict[tuple[str, str], Path] = {}
+# The project as dbt has parsed it, by the database's host and name.
+PARSED: dict[tuple[str, str], Any] = {}
 
 # Postgres 15 is the oldest that the project promises to work on; Debian's package puts it there.
 BINARIES = {18: None, 15: Path("/usr/lib/postgresql/15/bin")}
@@ -69,29 +77,38 @@ class Database:
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
-    def dbt_command(self, *arguments: str) -> list[str | Path]:
-        """Return a dbt command that keeps its artifacts in a folder of this database."""
-        dbt = Path(sys.executable).with_name("dbt")
-        paths = ("--target-path", self.folder / "target", "--log-path", self.folder)
-        self._reuse_parsed_project()
-        return [dbt, "--no-use-colors", *arguments, *paths]
-
-    def _reuse_parsed_project(self) -> None:
-        # dbt parses for 6 s what it has not parsed yet for a database of this name.
-        own = self.folder / "target" / "partial_parse.msgpack"
-        earlier = PARSED.setdefault((self.host, self.name), own)
-        if earlier.exists() and not own.exists():
-            own.parent.mkdir(exist_ok=True)
-            shutil.copy(earlier, own)
-
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run dbt, and wait for it."""
-        return self.run(*self.dbt_command(*arguments))
+        """Run dbt; in this process, because each start of one takes 3 s."""
+        from dbt.cli.main import dbtRunner  # takes 2 s, and most tests do without
+
+        said = io.StringIO()
+        in_our_place = mock.patch.dict(os.environ, self.environment, clear=True)
+        with in_our_place, chdir(PROJECT), redirect_stdout(said):
+            # What is parsed with other vars is not what the next run needs.
+            parsed = None if "--vars" in arguments else self._parsed_project()
+            done = dbtRunner(parsed).invoke(self._dbt_arguments(*arguments))
+        status = 0 if done.success else 2 if done.exception else 1
+        return subprocess.CompletedProcess(arguments, status, said.getvalue(), "")
+
+    def _parsed_project(self) -> Any:  # noqa: ANN401 - dbt's Manifest, imported only where it runs
+        """Return the project as dbt parses it for this database: once, as it takes 4 s."""
+        from dbt.cli.main import dbtRunner
+
+        known_by = (self.host, self.name)
+        if known_by not in PARSED:
+            done = dbtRunner().invoke(self._dbt_arguments("--quiet", "parse"))
+            PARSED[known_by] = done.result
+        return PARSED[known_by]
+
+    def _dbt_arguments(self, *arguments: str) -> list[str]:
+        """Return arguments that let dbt keep its artifacts in a folder of this database."""
+        target = ("--target-path", str(self.folder / "target"))
+        return ["--no-use-colors", *arguments, *target, "--log-level-file", "none"]
 
     def start_dbt(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Start dbt, to be waited for by the caller."""
+        """Start dbt as a program of its own, to be waited for by the caller."""
         return subprocess.Popen(
-            self.dbt_command(*arguments),
+            [Path(sys.executable).with_name("dbt"), *self._dbt_arguments(*arguments)],
             cwd=PROJECT,
             env=self.environment,
             stdout=subprocess.DEVNULL,
@@ -126,6 +143,10 @@ def server(
     home = tmp_path_factory.mktemp(f"postgres{request.param}") / "home"
     running = Server(home, binaries or find_binaries())
     running.start()
+    with psycopg.connect(**running.parameters(), autocommit=True) as connection:
+        # Nothing here has to outlive a power cut.
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
     yield running
     running.remove()
 
@@ -178,27 +199,67 @@ def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield fresh
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a server in one process, where `make test` runs two."""
-    for item in items:
-        if (callspec := getattr(item, "callspec", None)) and "server" in callspec.params:
-            item.add_marker(pytest.mark.xdist_group(f"postgres{callspec.params['server']}"))
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the label policy's files."""
+    copy_policy(tmp_path)
+    return tmp_path
+
+
+def copy_policy(folder: Path) -> None:
+    """Copy the label policy's files into a folder."""
+    for path in FOLDER.glob("*.csv"):
+        shutil.copy(path, folder)
+
+
+def edit(folder: Path, file: str, old: str, new: str) -> None:
+    """Replace the first of what has to be in a copy of the label policy."""
+    path = folder / f"{file}.csv"
+    text = path.read_text()
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode())
+
+
+class ByServer(LoadScopeScheduling):
+    """Keeps the tests of a server in one process; the others go to whichever is free.
+
+    xdist's own `--dist loadgroup` loses its groups under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        server = re.search(r"postgres\d+", nodeid)
+        return server[0] if server else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:
+    """Share the tests out so that what is built on a server is built once."""
+    return ByServer(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fail if a test that is written was not found; only where the whole suite is run."""
-    config = session.config
+    """Fail if a test that is written was not found, where one process runs the suite."""
+    require_all_written(session.config, [item.nodeid for item in session.items])
+
+
+def pytest_xdist_node_collection_finished(node: WorkerController, ids: list[str]) -> None:
+    """Fail likewise where several do: they collect, but only the first process can fail."""
+    require_all_written(node.config, ids)
+
+
+def require_all_written(config: pytest.Config, found: Iterable[str]) -> None:
+    """Raise if a test is written that is not among these; only where the whole suite is run."""
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if not is_whole or config.option.keyword or config.option.markexpr:
         return
-    written = {
-        (path.name, node.name)
+    # Each is counted: of two with one name in a file, the first would be lost.
+    written = Counter(
+        f"tests/{path.name}::{node.name}"
         for path in (PROJECT / "tests").glob("test_*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
-    }
-    found = {(item.path.name, getattr(item, "originalname", "")) for item in session.items}
-    if lost := sorted(written - found):
+    )
+    written.subtract({re.split(r"[\[@]", name, maxsplit=1)[0] for name in found})
+    if lost := sorted((+written).elements()):
         raise pytest.UsageError(f"written, but not found by pytest: {lost}")
 
 

@@ -19,7 +19,9 @@ from loader.errors import LoaderError
 from loader.server import Server
 
 # One version is enough for what only measures.
-pytestmark = pytest.mark.parametrize("server", [18], indirect=True, scope="module")
+pytestmark = pytest.mark.parametrize(
+    "server", [18], indirect=True, ids=["postgres18"], scope="module"
+)
 
 CONNECTIONS = 2
 BROKEN = "benchmark_broken"

@@ -229,13 +229,12 @@ def copy_alone(connection: psycopg.Connection, content: bytes) -> str | None:
 
 
 def test_postgres_python_and_the_loader_agree_on_each_line(
-    database: Database, tmp_path: Path
+    loaded: Database, tmp_path: Path
 ) -> None:
     path, lines = write_corpus(tmp_path)
-    database.loader("init")
-    with database.connect() as connection:
+    with loaded.connect() as connection:
         enter(connection, path)
-        said = database.loader(*LOAD, str(path))
+        said = loaded.loader(*LOAD, str(path))
         documents = connection.execute(
             """
             select response.document::text
@@ -303,18 +302,17 @@ def statements_of(server: Server, database: Database, *arguments: str) -> list[s
 
 
 def test_a_chunk_of_bad_lines_takes_no_more_statements_than_one_bad_line(
-    server: Server, database: Database, tmp_path: Path
+    server: Server, loaded: Database, tmp_path: Path
 ) -> None:
-    database.loader("init")
     counts = []
     for bad_lines in (1, 10_000):
         path = tmp_path / f"{bad_lines}.jsonl"
         path.write_bytes(b"".join(b'{"bad": %d\n{}\n' % line for line in range(bad_lines)))
-        statements = statements_of(server, database, *LOAD, str(path))
+        statements = statements_of(server, loaded, *LOAD, str(path))
         counts.append(len(statements))
         copies = [line for line in statements if ": copy " in line.lower()]
         assert len(copies) == 2  # the one that is refused, and the one of bytes
-        with database.connect() as connection:
+        with loaded.connect() as connection:
             assert connection.execute(
                 "select rejected_lines, loaded_lines from raw.loaded_chunks"
                 " order by chunk_id desc limit 1"
@@ -323,12 +321,11 @@ def test_a_chunk_of_bad_lines_takes_no_more_statements_than_one_bad_line(
 
 
 def test_what_is_no_fault_of_a_line_stops_the_load_and_rejects_none(
-    database: Database, tmp_path: Path
+    loaded: Database, tmp_path: Path
 ) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_bytes(b'{}\n{"cut": \n')
-    database.loader("init")
-    with database.connect() as connection:
+    with loaded.connect() as connection:
         # As if the disk were full at the moment when the lines are read one by one.
         connection.execute(
             """
@@ -339,10 +336,10 @@ def test_what_is_no_fault_of_a_line_stops_the_load_and_rejects_none(
             $$
             """
         )
-        set_for(database, "search_path", "public, pg_catalog")
-        done = database.run(sys.executable, "-m", "loader", *LOAD, path)
+        set_for(loaded, "search_path", "public, pg_catalog")
+        done = loaded.run(sys.executable, "-m", "loader", *LOAD, path)
         assert done.returncode == 1
         assert "no space left on device" in done.stderr
         connection.execute("drop function public.convert_from")
-        said = database.loader(*LOAD, str(path))
+        said = loaded.loader(*LOAD, str(path))
     assert "2 lines = 1 loaded + 1 rejected + 0 blank" in said

@@ -93,9 +93,8 @@ def test_the_example_of_another_catalog_yields_nothing(project: Database) -> Non
             assert connection.execute(count).fetchone() == (0,), model
 
 
-def test_dbt_by_itself_leaves_the_evidence_out(tmp_path: Path) -> None:
-    nowhere = Database("nowhere", "none", tmp_path)
-    paths = nowhere.dbt("--quiet", "ls", "--output", "path").stdout.splitlines()
+def test_dbt_by_itself_leaves_the_evidence_out(project: Database) -> None:
+    paths = project.dbt("--quiet", "ls", "--output", "path").stdout.splitlines()
     assert "models/marts/published_images.sql" in paths
     assert not [path for path in paths if "evidence" in path]
 

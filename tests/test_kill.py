@@ -23,7 +23,7 @@ from conftest import Database, fresh_database
 from psycopg import sql
 
 from loader.files import fingerprint
-from loader.schema import TABLES
+from loader.schema import TABLES, create_schema
 from loader.server import PROJECT, Server, find_binaries
 
 ROUNDS = 30
@@ -290,7 +290,8 @@ def database(own_server: Server, tmp_path: Path) -> Iterator[Database]:
     """A database on that server in which `init` has been run."""
     own_server.start()
     with fresh_database(own_server, "killed", tmp_path) as fresh:
-        fresh.loader("init")
+        with fresh.connect() as connection:
+            create_schema(connection)
         yield fresh
         own_server.start()
 

@@ -13,13 +13,6 @@ from loader.load import MAX_CHUNK_BYTES
 GOOD = b'{"image_uuid": "0e3315c5-3328-4a99-80ab-567ac32f685f", "response": {"Labels": []}}'
 
 
-@pytest.fixture
-def loaded(database: Database) -> Database:
-    """A database in which `init` has been run."""
-    database.loader("init")
-    return database
-
-
 def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
     path.write_bytes(b"\n".join(lines) + end)
     return path
@@ -36,8 +29,9 @@ def fails(database: Database, *arguments: str | Path) -> str:
     return done.stderr
 
 
-def test_init_can_be_repeated(loaded: Database) -> None:
-    loaded.loader("init")
+def test_init_can_be_repeated(database: Database) -> None:
+    database.loader("init")
+    database.loader("init")
 
 
 def test_lines_arrive_whole_in_order_and_once(loaded: Database, tmp_path: Path) -> None:

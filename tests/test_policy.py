@@ -1,27 +1,12 @@
 """The check of the label policy's files: a broken rule is named with its file and line."""
 
-import shutil
 from pathlib import Path
 
 import pytest
+from conftest import edit
 
 from policy.check import check
-from policy.files import FOLDER, label_key
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the policy's files."""
-    for path in FOLDER.glob("*.csv"):
-        shutil.copy(path, tmp_path)
-    return tmp_path
-
-
-def edit(folder: Path, file: str, old: str, new: str) -> None:
-    path = folder / f"{file}.csv"
-    text = path.read_text()
-    assert old in text
-    path.write_bytes(text.replace(old, new, 1).encode())
+from policy.files import label_key
 
 
 def problems(folder: Path) -> str:

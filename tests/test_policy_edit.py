@@ -1,32 +1,24 @@
 """The commands that change the label policy: exactly the lines concerned, or nothing at all."""
 
 import difflib
-import shutil
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+from conftest import copy_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.__main__ import main
 from policy.check import check
-from policy.files import COLUMNS, FOLDER, label_key, read
+from policy.files import COLUMNS, label_key, read
 
 RIFLE = "Rifle,weapons,flag,a firearm or a part of one"
 KID = "Kid,age,withhold,guesses how old a person is"
 NOTHING = "Nothing to change: the files say so already.\n"
 CHILD = "Child,age,withhold,guesses how old a person is"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the policy's files."""
-    for path in FOLDER.glob("*.csv"):
-        shutil.copy(path, tmp_path)
-    return tmp_path
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -457,8 +449,7 @@ def commands(draw: st.DrawFn) -> list[str]:
 def test_after_any_commands_the_files_are_in_order(sequence: list[list[str]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for path in FOLDER.glob("*.csv"):
-            shutil.copy(path, folder)
+        copy_policy(folder)
         for arguments in sequence:
             before = contents(folder)
             status, out, err = run(folder, *arguments)
@@ -482,8 +473,7 @@ def test_include_and_then_exclude_gives_back_what_is_shown(
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for path in FOLDER.glob("*.csv"):
-            shutil.copy(path, folder)
+        copy_policy(folder)
         for arguments in sequence:
             run(folder, *arguments)
         shown = included(folder)

@@ -8,11 +8,21 @@ import pytest
 from conftest import Database
 
 from loader.sample import write_sample
+from loader.server import Server
+
+
+@pytest.fixture(scope="session")
+def target(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dbt finds what it has parsed: the first run on a server takes 5 s more."""
+    del server
+    return tmp_path_factory.mktemp("target")
 
 
 @pytest.fixture
-def user(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
+def user(
+    database: Database, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Database:
+    monkeypatch.setenv("DBT_TARGET_PATH", str(target))
     monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path))
     return database
 

@@ -73,7 +73,10 @@ def test_a_data_folder_of_another_version_is_left_alone(fresh: Server) -> None:
         Server(fresh.home, other).start()
 
 
-def test_a_data_folder_in_use_says_so(fresh: Server, tmp_path: Path) -> None:
+def test_a_data_folder_in_use_says_so(
+    fresh: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loader.server.LINGER_SECONDS", 1)  # it may be one that was just killed
     fresh.start()
     second = Server(tmp_path / "second")
     second._make_home()

@@ -26,7 +26,6 @@ from werkzeug.serving import make_server
 
 from loader.chunks import READ_BYTES
 from loader.files import PART_BYTES, fingerprint
-from loader.schema import create_schema
 from loader.server import PROJECT
 from loader.workers import SECONDS_TO_STOP
 
@@ -188,14 +187,6 @@ def digest(content: bytes) -> str:
 def sources(tmp_path: Path, s3: S3) -> Sources:
     s3.ranges.clear()
     return Sources(tmp_path, s3)
-
-
-@pytest.fixture
-def loaded(database: Database) -> Database:
-    """A database in which `init` has been run."""
-    with database.connect() as connection:
-        create_schema(connection)
-    return database
 
 
 def environment(database: Database, s3: S3 | None, **more: str) -> dict[str, str]:
