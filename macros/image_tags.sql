@@ -176,7 +176,10 @@
             return next;
         else
             return query
-            select found.provider, array_agg(found.name), array_agg(found.accuracy)
+            select
+                found.provider,
+                array_agg(found.name order by {{ by_code_point('found.name') }}),
+                array_agg(found.accuracy order by {{ by_code_point('found.name') }})
             from (
                 select said.provider, said.name, max(said.accuracy) as accuracy
                 from unnest(providers, names, accuracies) as said (provider, name, accuracy)

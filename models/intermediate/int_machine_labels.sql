@@ -49,6 +49,9 @@ labelled as (
     cross join lateral {{ extract_labels(
         'response.labels', '(select corrected_by_original from corrections)'
     ) }} as found
+    -- So that arrays are sorted below. Else Postgres may sort the documents, and take labels out of
+    -- them in one process: 8.0 s instead of 5.4. It leaves no row out.
+    offset 0 -- noqa: AM09
 ),
 
 latest as (
