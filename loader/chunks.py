@@ -98,7 +98,7 @@ class Cutter:
         self._chunk_bytes = chunk_bytes
         self._max_line_bytes = max_line_bytes
         self._ahead = bytearray()  # read already, and of the next chunk
-        self._allowance = Allowance(max_line_bytes + READ_BYTES)
+        self._allowance = Allowance(len(BYTE_ORDER_MARK) + max_line_bytes + READ_BYTES)
 
     def chunks(
         self,

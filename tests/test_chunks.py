@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import BinaryIO, cast
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from loader import chunks
@@ -171,6 +171,7 @@ def test_borders_do_not_depend_on_the_longest_line_that_is_allowed(
     ]
 
 
+@example(b"\xef\xbb\xbf\r\n", 1, 2, 1, [1])
 @given(contents | long_lines, sizes, limits, st.integers(1, 8), short_reads)
 def test_short_reads_of_a_long_line_do_not_stop_the_reader(
     content: bytes, chunk_bytes: int, max_line_bytes: int, read_bytes: int, reads: list[int]
@@ -340,8 +341,8 @@ def test_a_long_line_waits_for_the_one_before_to_be_released(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(chunks, "READ_BYTES", 4)
-    line = b"1234567\n"
-    cutter = Cutter(cast(BinaryIO, Stream(line * 2)), 1, 8)
+    line = b"123456789abcdef\n"
+    cutter = Cutter(cast(BinaryIO, Stream(line * 2)), 1, len(line))
     found = cutter.chunks({}, can_seek=True)
     first = next(found)
     second: list[Chunk] = []
