@@ -109,7 +109,7 @@ def targets(records: Mapping[str, Record], first: Refresh, afterwards: Afterward
     new, nothing = afterwards.new_responses, afterwards.nothing_new
     share = new.counted / first.counted
     worst_look = max(afterwards.prepared.of_95, afterwards.unprepared.of_95)
-    database = nothing.run.machine_tags
+    database = nothing.machine_tags
     _, rows_of_nothing = afterwards.rows_written
     return [
         _at_least("ours against row by row, end to end", 15, ours, records.get("row_by_row")),
@@ -221,7 +221,7 @@ def _refresh_rows(name: str, refresh: Refresh) -> list[list[str]]:
         "load": refresh.load.wall,
         "dbt's start-up": refresh.start_up,
         "seeds": run.seconds(*(node for node in run.nodes if node in SEEDS)),
-        "`machine_tags`": run.machine_tags,
+        "`machine_tags`, alone": refresh.machine_tags,
         "label count": run.label_count,
         "all": refresh.load.wall + refresh.dbt.wall,
     }

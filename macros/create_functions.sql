@@ -115,10 +115,11 @@
         accuracy numeric;
         total numeric = 0;
     begin
+        accuracies := array_remove(accuracies, null);
         foreach accuracy in array accuracies loop
-            total := total + coalesce(accuracy, 0);
+            total := total + accuracy;
         end loop;
-        return total / nullif(cardinality(array_remove(accuracies, null)), 0);
+        return total / nullif(cardinality(accuracies), 0);
     end
     $$;
 {%- endmacro %}
