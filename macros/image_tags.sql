@@ -164,7 +164,7 @@
             continue when is_malformed;
             is_grouped := is_grouped
                 and not label = any (names)
-                and provider is not distinct from coalesce(providers[1], provider);
+                and (names = '{}' or provider is not distinct from providers[1]);
             providers := providers || provider;
             names := names || label;
             accuracies := accuracies || accuracy;

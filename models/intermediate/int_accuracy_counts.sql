@@ -3,13 +3,14 @@
         materialized='incremental',
         incremental_strategy='append',
         pre_hook=[
+            "set local work_mem = '256MB'",
             "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 1",
             "{% if is_incremental() %}delete from {{ this }}{% endif %}",
         ]
     )
 }}
 
--- The costs have Postgres count in each process, and hand over counts, not labels.
+-- The costs are to have each process hand over counts, not all labels to one that counts them.
 -- Incremental in name: it is emptied and filled anew in one transaction. dbt's tables are dropped
 -- and made again, and the views on them with them.
 
