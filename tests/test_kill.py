@@ -271,6 +271,12 @@ def send(pid: int, sent: signal.Signals) -> None:
         return  # it has ended by itself
 
 
+@pytest.fixture(scope="module", autouse=True)
+def interruptible() -> None:
+    """Undo what a shell does to what it starts in the background: it ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that may be killed."""
@@ -413,6 +419,14 @@ def cut_connections(database: Database) -> int:
         ).rowcount
 
 
+def is_lost(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("select")
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
 def test_a_killed_backend_costs_no_line(
     database: Database, own_server: Server, tmp_path: Path, rng: random.Random
 ) -> None:
@@ -426,7 +440,9 @@ def test_a_killed_backend_costs_no_line(
                     "select min(pid) from pg_stat_activity where query ilike 'copy%'"
                     " or application_name = 'label-refinery'"
                 ).fetchone() or (0,)
-            send(pid, signal.SIGKILL)
+                send(pid, signal.SIGKILL)
+                # Until Postgres has noticed, it is still up.
+                wait_for(lambda: is_lost(connection))
             wait_for(own_server.is_up)
         load.end_well()
     assert_exactly_once(database, files.all[0])
