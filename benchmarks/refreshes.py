@@ -155,7 +155,10 @@ def measure_afterwards(inputs: Inputs, connections: int, clock: ServerClock) -> 
 
 
 def refresh(labels: Path, connections: int, clock: ServerClock) -> Refresh:
-    """Load a file, run the store of machine_tags alone, then all that a refresh runs."""
+    """Load a file, run the store of machine_tags alone, then all that a refresh runs.
+
+    The last finds the responses in the store already, so that its time is without theirs.
+    """
     loaded = measure(load(labels, connections), clock)
     alone = machine_tags_alone()
     return Refresh(loaded, alone, measure(REFRESH, clock), DbtRun.last())

@@ -1,6 +1,7 @@
 {#- The functions that the models use, in the target schema. Made on-run-start, because unit tests
-    need them before there is any model. Views read them at once, so that they are made anew only
-    where views are: `dbt test` or `dbt seed` of a changed project must not put its rules in force.
+    need them before there is any model. Views call them at once, so that they are made anew by any
+    `dbt run` or `build`, and by others only where there are none: `dbt test` or `dbt seed` of a
+    changed project must not put its rules in force.
     The lock, because of two runs at once Postgres would refuse one. -#}
 {% macro create_functions() -%}
     {%- set last_of_them = target.schema ~ '.store_label_policy()' -%}
