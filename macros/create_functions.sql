@@ -1,11 +1,11 @@
 {#- The functions that the models use, in the target schema. Made on-run-start, because unit tests
     need them before there is any model. Views call them at once, so that they are made anew by any
     `dbt run` or `build`, and by others only where there are none: `dbt test` or `dbt seed` of a
-    changed project must not put its rules in force.
-    The lock, because of two runs at once Postgres would refuse one. -#}
+    changed project must not put its rules in force. The lock, because of two runs at once Postgres
+    would refuse one. -#}
 {% macro create_functions() -%}
-    {%- set last_of_them = target.schema ~ '.store_label_policy()' -%}
-    {%- if flags.WHICH in ('run', 'build') or not has_function(last_of_them) -%}
+    {%- set one_of_them = target.schema ~ '.store_label_policy()' -%}
+    {%- if flags.WHICH in ('run', 'build') or not has_function(one_of_them) -%}
         select pg_advisory_xact_lock(hashtext('{{ target.schema }}.create_functions'));
         {{ create_extract_labels() }}
         {{ create_catalog_labels() }}

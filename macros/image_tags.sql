@@ -87,6 +87,7 @@
         for place in 0 .. jsonb_array_length(tags) - 1 loop
             tag := tags -> place;
             provider := tag ->> 'provider';
+            {#- Most tags are the creator's: no more is read of them. #}
             {{ 'continue when provider = image_provider;' if only_machine_tags }}
             accuracy_json := nullif(tag -> 'accuracy', 'null');
             is_machine_tag := case

@@ -143,12 +143,19 @@ def server(
     home = tmp_path_factory.mktemp(f"postgres{request.param}") / "home"
     running = Server(home, binaries or find_binaries())
     running.start()
-    with psycopg.connect(**running.parameters(), autocommit=True) as connection:
-        # Nothing here has to outlive a power cut.
-        connection.execute("alter system set fsync = off")
-        connection.execute("select pg_reload_conf()")
+    switch_fsync_off(running)
     yield running
     running.remove()
+
+
+def switch_fsync_off(server: Server) -> None:
+    """Let a server not wait for the disk.
+
+    A killed process leaves the kernel what it wrote; only a power cut would tell.
+    """
+    with psycopg.connect(**server.parameters(), autocommit=True) as connection:
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
 
 
 @contextmanager
@@ -258,7 +265,7 @@ def require_all_written(config: pytest.Config, found: Iterable[str]) -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
     )
-    written.subtract({re.split(r"[\[@]", name, maxsplit=1)[0] for name in found})
+    written.subtract({name.split("[", 1)[0] for name in found})
     if lost := sorted((+written).elements()):
         raise pytest.UsageError(f"written, but not found by pytest: {lost}")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Database, fresh_database
+from conftest import Database, fresh_database, switch_fsync_off
 from psycopg import sql
 
 from loader.files import fingerprint
@@ -282,10 +282,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that may be killed."""
     server = Server(tmp_path_factory.mktemp("killed") / "home", find_binaries())
     server.start()
-    with psycopg.connect(**server.parameters(), autocommit=True) as connection:
-        # A killed process leaves the kernel what it wrote; only a power cut would tell.
-        connection.execute("alter system set fsync = off")
-        connection.execute("select pg_reload_conf()")
+    switch_fsync_off(server)
     yield server
     server.start()
     server.remove()
