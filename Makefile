@@ -77,9 +77,9 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 lock: ## resolve pyproject.toml into requirements.lock and the benchmark's; needs uv
-	@$(LOCK) --group dev pyproject.toml --output-file requirements.lock
-	@$(LOCK) --group bench --constraint requirements.lock pyproject.toml \
-		--output-file $(BENCH)/requirements.lock
+	@$(LOCK) --group bench pyproject.toml --output-file $(BENCH)/requirements.lock
+	@$(LOCK) --group dev --constraint $(BENCH)/requirements.lock pyproject.toml \
+		--output-file requirements.lock
 
 clean: ## stop the embedded server and delete all that make and dbt have made
 	@[ ! -e .postgres ] || $(BIN)/python -m loader server remove
