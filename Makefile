@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help install run psql policy-preview explain draw_judgement_sample galleries test lint \
+.PHONY: help install run psql policy-preview explain draw_judgement_sample galleries lint test \
+	test-postgres15 test-postgres18 \
 	bench bench-growth lock clean
 
 PYTHON ?= python3
@@ -33,32 +34,38 @@ $(VENV)/installed: requirements.lock
 	@touch $@
 
 run: install ## from label files to published tags; LABELS=… CATALOG=… for your own files
-	@$(BIN)/python run.py --labels "$$LABELS" --catalog "$$CATALOG"
+	@$(BIN)/python -m trial.run --labels "$$LABELS" --catalog "$$CATALOG"
 
 psql: install ## open the database in psql
 	@PGOPTIONS='-c search_path=refinery' $(BIN)/python -m loader psql
 
 policy-preview: install ## what your edits in seeds/label_policy would change
-	@$(BIN)/python -m policy preview
+	@$(BIN)/python -m review preview
 
 explain: install ## why each tag of an image is or is not shown: IMAGE=<identifier>
-	@$(BIN)/python -m policy explain "$$IMAGE"
+	@$(BIN)/python -m review explain "$$IMAGE"
 
 draw_judgement_sample: install ## tags for people to judge, as CSV; EACH=5 SEED=1
-	@$(BIN)/python -m evidence sample --each "$$EACH" --seed "$$SEED"
+	@$(BIN)/python -m review.evidence_commands sample --each "$$EACH" --seed "$$SEED"
 
 galleries: install ## a page of labels with their images, for reviewers: galleries/index.html
-	@$(BIN)/python -m evidence galleries
+	@$(BIN)/python -m review.evidence_commands galleries
 
 lint: install ## ruff, sqlfluff, the label policy's files, dbt parse with warnings as errors
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
-	@$(BIN)/python -m policy check
+	@$(BIN)/python -m review check
 	@$(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 
 test: lint ## everything that is checked: lint, dbt's tests and pytest, on real servers
-	@$(BIN)/python -m pytest --numprocesses 2
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-postgres15 test-postgres18
+
+# What is built on a server is built once in each of these two.
+test-postgres15:
+	@$(BIN)/python -m pytest -k postgres15
+test-postgres18:
+	@$(BIN)/python -m pytest -k "not postgres15"
 
 bench: $(BENCH)/.venv/installed ## measure it against other ways to do the same; under 10 minutes, IMAGES=200000
 	@$(BENCH)/.venv/bin/python -m benchmarks --images $(IMAGES)

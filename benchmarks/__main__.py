@@ -37,7 +37,7 @@ from benchmarks.report import (
 from benchmarks.rounds import run_rounds
 from benchmarks.row_by_row import ROW_BY_ROW
 from benchmarks.with_duckdb import DROPPING, KEEPING
-from loader.errors import LoaderError, exit_status
+from loader.errors import UserError, exit_status
 
 log = logging.getLogger("benchmarks")
 
@@ -160,9 +160,9 @@ def parse_project() -> None:
 
 
 def require(*packages: str) -> None:
-    """Raise LoaderError if a package that only the benchmark uses is not there."""
+    """Raise UserError if a package that only the benchmark uses is not there."""
     if missing := [package for package in packages if find_spec(package) is None]:
-        raise LoaderError(f"{' and '.join(missing)} not installed: run this by `make bench`")
+        raise UserError(f"{' and '.join(missing)} not installed: run this by `make bench`")
 
 
 if __name__ == "__main__":

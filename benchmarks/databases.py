@@ -15,7 +15,7 @@ from benchmarks.contestants import CATALOG, python
 from benchmarks.inputs import Inputs
 from benchmarks.measure import ServerClock, succeed
 from loader.connect import connection_environment, has_own_server
-from loader.server import Server
+from trial.server import Server
 
 log = logging.getLogger(__name__)
 

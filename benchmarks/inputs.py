@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from loader.sample import SEED, write_catalog, write_labels
+from trial.sample import SEED, write_catalog, write_labels
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loader.errors import LoaderError
-from loader.server import PROJECT
+from loader.errors import UserError
+from trial.server import PROJECT
 
 Command = Sequence[str | Path]
 
@@ -122,6 +122,6 @@ def succeed(command: Command) -> None:
         raise _failure(command, done.stdout + done.stderr)
 
 
-def _failure(command: Command, said: str) -> LoaderError:
+def _failure(command: Command, said: str) -> UserError:
     what, lines = " ".join(map(str, command[1:4])), said.strip().splitlines()
-    return LoaderError(f"{what} … failed: " + "\n".join(lines[-20:]))
+    return UserError(f"{what} … failed: " + "\n".join(lines[-20:]))

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.contestants import BIN, Contestant, python
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command
-from loader.server import find_binaries
+from trial.server import find_binaries
 
 MACHINE_LABELS = "select identifier, tags from refinery.machine_tags"
 PUBLISHED = "select identifier, tags from published"

@@ -19,9 +19,9 @@ from benchmarks.inputs import Inputs
 from benchmarks.measure import ServerClock, Usage, measure, succeed
 from benchmarks.ours import REFRESH, load
 from loader.connect import connect
-from loader.errors import LoaderError
-from loader.server import PROJECT
-from policy.edit import Edit
+from loader.errors import UserError
+from review.edit import Edit
+from trial.server import PROJECT
 
 MACHINE_TAGS = "int_machine_labels"
 LABEL_COUNT = ("int_catalog_labels", "int_accuracy_counts", "label_accuracy_histogram")
@@ -188,14 +188,14 @@ def measure_policy_edit(clock: ServerClock) -> float:
     with connect() as connection, copied_project() as seed:
         (image,) = connection.execute(ONE_THAT_SHOWS_IT, (tag,)).fetchone() or (None,)
         if image is None:
-            raise LoaderError(f"no image shows {EDITED_LABEL}; the benchmark needs more images")
+            raise UserError(f"no image shows {EDITED_LABEL}; the benchmark needs more images")
         edit = Edit(seed.folder / "seeds" / "label_policy")
         edit.exclude([EDITED_LABEL], note="for a moment, by the benchmark")
         edit.save()
         edited = measure(seed.command, clock)
         began = time.perf_counter()
         if connection.execute(SHOWS_LABEL, (tag, image)).fetchone() != (False,):
-            raise LoaderError(f"{EDITED_LABEL} was excluded, and is still shown")
+            raise UserError(f"{EDITED_LABEL} was excluded, and is still shown")
         seconds = edited.wall + time.perf_counter() - began
     succeed([BIN / "dbt", "seed"])
     return seconds

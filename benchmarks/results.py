@@ -9,7 +9,7 @@ from psycopg import sql
 
 from benchmarks.contestants import Contestant
 from loader.connect import connect
-from loader.errors import LoaderError
+from loader.errors import UserError
 
 SAMPLE_SIZE = 1_000
 
@@ -97,10 +97,10 @@ class Results:
         return cls(read_result(labels) if labels else None, read_result(contestant.published))
 
     def require_equal(self, other: "Results", title: str) -> None:
-        """Raise LoaderError with the first difference if the other's are not the same."""
+        """Raise UserError with the first difference if the other's are not the same."""
         found = {"published tags": self.published.difference(other.published)}
         if self.machine_labels and other.machine_labels:
             found["machine labels"] = self.machine_labels.difference(other.machine_labels)
         for what, difference in found.items():
             if difference:
-                raise LoaderError(f"{title} ends with other {what} than ours: {difference}")
+                raise UserError(f"{title} ends with other {what} than ours: {difference}")

@@ -64,7 +64,7 @@ def run_rounds(
 ) -> dict[str, Record]:
     """Run the contestants in turns; ours' last database stays, the others go.
 
-    Raises LoaderError if the first run of one ends with anything else than `reference`, or ours.
+    Raises UserError if the first run of one ends with anything else than `reference`, or ours.
     """
     runs: dict[str, list[Run]] = {contestant.name: [] for contestant in contestants}
     for number in range(rounds):

@@ -17,7 +17,7 @@ from benchmarks.contestants import Contestant, python
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command
 from loader.connect import connect
-from policy.files import FOLDER
+from review.files import FOLDER
 from tests.reading_of_the_rules import MACHINE, Json, Policy, decide, key, trimmed
 
 Item = TypeVar("Item")

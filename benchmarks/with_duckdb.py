@@ -13,7 +13,7 @@ from benchmarks.databases import create_lines_table
 from benchmarks.inputs import Inputs, binary_copy
 from benchmarks.measure import Command
 from loader.connect import connect
-from policy.files import FOLDER
+from review.files import FOLDER
 
 if TYPE_CHECKING:
     import duckdb

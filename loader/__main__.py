@@ -11,15 +11,15 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from loader.catalog import load_catalog
 from loader.connect import connect, connection_environment, has_own_server
-from loader.errors import LoaderError, exit_status
+from loader.errors import UserError, exit_status
 from loader.files import find_files, fingerprint
 from loader.ledger import FileStatus, file_statuses, forget
 from loader.load import DEFAULTS, Options, RejectLimit, load_files
 from loader.rejects import list_rejects, retry_rejects
 from loader.schema import create_schema, require_schema
-from loader.server import Server, find_binaries
+from trial.catalog import load_catalog
+from trial.server import Server, find_binaries
 
 log = logging.getLogger("loader")
 
@@ -263,7 +263,7 @@ def _server(options: argparse.Namespace) -> None:
             print(f"export {name}={shlex.quote(value)}")
         return
     if has_own_server():
-        raise LoaderError("PGHOST or PGSERVICE is set: that server is used, and left alone")
+        raise UserError("PGHOST or PGSERVICE is set: that server is used, and left alone")
     server = Server.of_project()
     {"start": server.start, "stop": server.stop, "remove": server.remove}[options.action]()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
-from loader.errors import LoaderError
+from loader.errors import UserError
 from loader.files import read_errors
 
 READ_BYTES = 1 << 18
@@ -133,14 +133,14 @@ class Cutter:
 
     def _check_end(self, end_byte: int, loaded: dict[int, LoadedChunk]) -> None:
         if any(chunk.end_byte > end_byte for chunk in loaded.values()):
-            raise LoaderError(
+            raise UserError(
                 f"it ends after {end_byte} bytes, and more of it was loaded before: it is another "
                 "file, or it was cut. Nothing more was loaded."
             )
 
     def _check(self, chunk: Chunk, known: LoadedChunk) -> None:
         if (chunk.end_byte, chunk.checksum) != (known.end_byte, known.checksum):
-            raise LoaderError(
+            raise UserError(
                 f"bytes {chunk.first_byte} to {chunk.end_byte} are not those that were loaded "
                 "before: it is another file, or it has changed. Nothing more was loaded."
             )
@@ -149,7 +149,7 @@ class Cutter:
         try:
             return self._stream.read(size)
         except read_errors() as error:
-            raise LoaderError(
+            raise UserError(
                 f"the file cannot be read to its end: {' '.join(str(error).split())}. What is "
                 "loaded stays; run the same command again to go on."
             ) from error

@@ -6,12 +6,18 @@ The user's own server if `PGHOST`, `PGHOSTADDR` or `PGSERVICE` is set; else the 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 from psycopg.pq import Conninfo
 
-from loader.errors import LoaderError
-from loader.server import DATABASE, Server
+from loader.errors import UserError
+
+PROJECT = Path(__file__).resolve().parent.parent
+# The embedded server's, as in profiles.yml.
+SOCKET = PROJECT / ".postgres" / "socket"
+ROLE = "refinery"
+DATABASE = "refinery"
 
 # Instead of what was set for interactive users; taking a file back may take hours.
 SETTINGS = {
@@ -34,7 +40,8 @@ def connection_environment() -> dict[str, str]:
     For programs that do not read `PGSERVICE` themselves, as dbt.
     """
     if not has_own_server():
-        return Server.of_project().environment()
+        names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
+        return {names[key]: value for key, value in embedded_parameters().items()}
     # libpq's own answer: environment, service file and built-in defaults in one.
     options = {
         option.envvar.decode(): option.val.decode()
@@ -47,20 +54,30 @@ def connection_environment() -> dict[str, str]:
     }
 
 
+def embedded_parameters() -> dict[str, str]:
+    """Return the libpq parameters of a connection to the embedded server, running or not."""
+    return {
+        "host": str(SOCKET.resolve()),
+        "port": "5432",
+        "user": ROLE,
+        "dbname": os.environ.get("PGDATABASE", DATABASE),
+    }
+
+
 @contextmanager
 def connect() -> Iterator[psycopg.Connection]:
-    """Open a connection for a while; raises LoaderError if there is none to be had."""
+    """Open a connection for a while; raises UserError if there is none to be had."""
     try:
         connection = open_connection()
     except psycopg.OperationalError as error:
-        raise LoaderError(unreachable(error)) from None
+        raise UserError(unreachable(error)) from None
     with connection:
         yield connection
 
 
 def open_connection(statement_timeout: str = "0") -> psycopg.Connection:
     """Open a connection in autocommit mode, so that each transaction is an explicit block."""
-    where = {} if has_own_server() else Server.of_project().parameters()
+    where = {} if has_own_server() else embedded_parameters()
     if has_own_server() and not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
         where = {"dbname": DATABASE}
     connection = psycopg.connect(
@@ -90,5 +107,5 @@ def unreachable(error: psycopg.OperationalError) -> str:
         return f"no connection: {reason}. Check PGHOST, PGPORT, PGUSER, PGDATABASE and PGPASSWORD."
     return (
         f"no connection to the embedded server: {reason}. Start it with "
-        "`python -m loader server start`, or set PGHOST to use your own."
+        "`python -m trial server start`, or set PGHOST to use your own."
     )

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from loader.errors import LoaderError
+from loader.errors import UserError
 
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdError
@@ -66,7 +66,7 @@ class _StandardInput:
 
     def __init__(self) -> None:
         if sys.stdin is None:
-            raise LoaderError("standard input is closed; give it a file or a pipe")
+            raise UserError("standard input is closed; give it a file or a pipe")
         self.beginning = sys.stdin.buffer.read(PART_BYTES)
         self._position = 0
 
@@ -123,19 +123,19 @@ def _reading(name: str) -> Iterator[None]:
             if name.startswith(S3)
             else "the path and its permissions"
         )
-        raise LoaderError(f"{name} cannot be read: {reason}; check {advice}") from None
+        raise UserError(f"{name} cannot be read: {reason}; check {advice}") from None
 
 
 def find_files(patterns: Iterable[str]) -> list[LabelFile]:
     """Return the files that paths, globs, s3:// addresses and `-` mean, each once, in order.
 
-    Raises LoaderError for one that is missing, empty, a folder or no text, before any is loaded.
+    Raises UserError for one that is missing, empty, a folder or no text, before any is loaded.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
         matches = _matches(pattern)
         if not matches:
-            raise LoaderError(f"no file matches {pattern}")
+            raise UserError(f"no file matches {pattern}")
         found |= dict.fromkeys(matches)
     return [_identify(name) for name in found]
 
@@ -153,7 +153,7 @@ def _s3_matches(pattern: str) -> list[str]:
 
     bucket, key_pattern = _bucket_and_key(pattern)
     if glob.has_magic(bucket):
-        raise LoaderError(f"{pattern} names no bucket; only the key may be a glob")
+        raise UserError(f"{pattern} names no bucket; only the key may be a glob")
     prefix = key_pattern[: next(i for i, c in enumerate(key_pattern) if c in "*?[")]
     with _reading(pattern):
         pages = boto3.client("s3").get_paginator("list_objects_v2")
@@ -169,7 +169,7 @@ def _s3_matches(pattern: str) -> list[str]:
 def _bucket_and_key(address: str) -> tuple[str, str]:
     bucket, _, key = address.removeprefix(S3).partition("/")
     if not bucket or not key:
-        raise LoaderError(f"{address} names no object; write s3://bucket/key, or a glob of keys")
+        raise UserError(f"{address} names no object; write s3://bucket/key, or a glob of keys")
     return bucket, key
 
 
@@ -186,7 +186,7 @@ def _identify(name: str) -> LabelFile:
         with _open_stored(name) as stored, _reading(name):
             file = LabelFile(name, *_fingerprint(stored))
     if file.size == 0:
-        raise LoaderError(f"{name} is empty; nothing was loaded")
+        raise UserError(f"{name} is empty; nothing was loaded")
     _check_text(file)
     return file
 
@@ -195,31 +195,31 @@ def _check_text(file: LabelFile) -> None:
     if file.name == STANDARD_INPUT:
         head = _standard_input().beginning
         if not head:
-            raise LoaderError("standard input is empty; nothing was loaded")
+            raise UserError("standard input is empty; nothing was loaded")
     else:
         with open_lines(file) as (lines, _):
             try:
                 head = lines.read(1 << 16)
             except read_errors() as error:
                 kind = Path(file.name).suffix
-                raise LoaderError(f"{file.name} is no {kind} file: {error}") from None
+                raise UserError(f"{file.name} is no {kind} file: {error}") from None
     # A NUL byte may stand in a broken line, so a file that also begins an object passes.
     if b"\0" in head and b'{"' not in head:
-        raise LoaderError(
+        raise UserError(
             f"{file.name} is no text: a label file has one JSON object a line, in UTF-8"
         )
 
 
 def check_readable(path: Path) -> None:
-    """Raise LoaderError unless the path is a file with something in it that can be read."""
+    """Raise UserError unless the path is a file with something in it that can be read."""
     if path.is_dir():
-        raise LoaderError(f"{path} is a folder; name its files, for example {path}/*")
+        raise UserError(f"{path} is a folder; name its files, for example {path}/*")
     if not path.exists():
-        raise LoaderError(f"{path} does not exist; check the path")
+        raise UserError(f"{path} does not exist; check the path")
     if not os.access(path, os.R_OK):
-        raise LoaderError(f"{path} cannot be read; check its permissions")
+        raise UserError(f"{path} cannot be read; check its permissions")
     if path.is_file() and path.stat().st_size == 0:
-        raise LoaderError(f"{path} is empty; nothing was loaded")
+        raise UserError(f"{path} is empty; nothing was loaded")
 
 
 def fingerprint(path: Path) -> str:

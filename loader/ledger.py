@@ -5,7 +5,7 @@ from datetime import datetime
 
 import psycopg
 
-from loader.errors import LoaderError
+from loader.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
             ).fetchall()
         )
         if len(found) != 1:
-            raise LoaderError(
+            raise UserError(
                 f"{name}: {'no file' if not found else 'more than one file'} of this name has been "
                 "loaded; `python -m loader status` lists them"
             )

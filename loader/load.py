@@ -14,7 +14,7 @@ import psycopg
 from loader.chunks import Cutter, LoadedChunk
 from loader.connect import connect
 from loader.copy import Account
-from loader.errors import LoaderError
+from loader.errors import UserError
 from loader.files import STANDARD_INPUT, LabelFile, open_lines
 from loader.progress import Progress
 from loader.workers import Session, Workers
@@ -188,7 +188,7 @@ def _read_ledger(
 
 def _check_rejects(file: LabelFile, account: Account, limit: RejectLimit, at_end: bool) -> None:
     if limit.is_exceeded(account, at_end):
-        raise LoaderError(
+        raise UserError(
             f"{file.name}: {account.rejected:,} of {account.lines:,} lines are no JSON; is it a "
             "label file? What is loaded stays. `python -m loader rejects` shows the lines; with "
             "a higher --max-rejects the same command goes on."

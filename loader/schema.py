@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psycopg
 
-from loader.errors import LoaderError
+from loader.errors import UserError
 
 DDL = Path(__file__).with_name("schema.sql")
 
@@ -20,7 +20,7 @@ def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) 
     """
     (encoding,) = connection.execute("show server_encoding").fetchone() or ("",)
     if encoding != "UTF8":
-        raise LoaderError(
+        raise UserError(
             f"the database's encoding is {encoding}; labels need UTF8: "
             "create database refinery encoding 'UTF8' template template0"
         )
@@ -41,9 +41,9 @@ def _set_logging(connection: psycopg.Connection, unlogged: bool) -> None:
 
 
 def require_schema(connection: psycopg.Connection) -> None:
-    """Raise LoaderError unless `init` has been run."""
+    """Raise UserError unless `init` has been run."""
     (is_there,) = connection.execute(
         "select to_regclass('raw.rekognition_responses') is not null"
     ).fetchone() or (False,)
     if not is_there:
-        raise LoaderError("the schema raw is not there yet: run `python -m loader init` first")
+        raise UserError("the schema raw is not there yet: run `python -m loader init` first")

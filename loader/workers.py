@@ -15,7 +15,7 @@ from tenacity.nap import sleep_using_event
 from loader.chunks import Chunk
 from loader.connect import open_connection, unreachable
 from loader.copy import REFUSALS, Account, load_chunk
-from loader.errors import LoaderError
+from loader.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Session:
             return self._retrying(lambda: work(self._open()))
         except psycopg.OperationalError as error:
             if is_passing(error):
-                raise LoaderError(
+                raise UserError(
                     f"{unreachable(error)} What is loaded stays; run the same command again to "
                     "go on."
                 ) from error
@@ -140,11 +140,11 @@ class Workers:
         failure is raised; of the chunks under way then, each is committed or not there.
         """
         under_way = 0
-        unreadable: LoaderError | None = None
+        unreadable: UserError | None = None
         while True:
             try:
                 chunk = next(chunks, None)
-            except LoaderError as error:
+            except UserError as error:
                 unreadable = error  # the chunks before it are good
                 break
             if chunk is None:

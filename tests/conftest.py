@@ -1,15 +1,12 @@
 """A real Postgres of each version for every test, and the project built on it."""
 
-import ast
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +16,12 @@ from unittest import mock
 import psycopg
 import pytest
 from pytest_postgresql.janitor import DatabaseJanitor
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
-from xdist.workermanage import WorkerController
 
 from loader.connect import OWN_SERVER
-from loader.sample import write_sample
 from loader.schema import create_schema
-from loader.server import PROJECT, ROLE, Server, find_binaries
-from policy.files import FOLDER
+from review.files import FOLDER
+from trial.sample import write_sample
+from trial.server import PROJECT, ROLE, Server, find_binaries
 
 # What a test records to be printed after the suite.
 SUMMARY = "summary"
@@ -188,7 +182,7 @@ def project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with fresh_database(server, "project", folder) as fresh:
         fresh.loader("init")
         with fresh.connect() as connection:
-            connection.execute((PROJECT / "loader" / "catalog.sql").read_bytes())
+            connection.execute((PROJECT / "trial" / "catalog.sql").read_bytes())
         fresh.build("build", "--exclude-resource-types", "unit_test", "test")
         yield fresh
 
@@ -225,49 +219,6 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
     path.write_bytes(text.replace(old, new, 1).encode())
-
-
-class ByServer(LoadScopeScheduling):
-    """Keeps the tests of a server in one process; the others go to whichever is free.
-
-    xdist's own `--dist loadgroup` loses its groups under pytest 9.2.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        server = re.search(r"postgres\d+", nodeid)
-        return server[0] if server else nodeid
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:
-    """Share the tests out so that what is built on a server is built once."""
-    return ByServer(config, log)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fail if a test that is written was not found, where one process runs the suite."""
-    require_all_written(session.config, [item.nodeid for item in session.items])
-
-
-def pytest_xdist_node_collection_finished(node: WorkerController, ids: list[str]) -> None:
-    """Fail likewise where several do: they collect, but only the first process can fail."""
-    require_all_written(node.config, ids)
-
-
-def require_all_written(config: pytest.Config, found: Iterable[str]) -> None:
-    """Raise if a test is written that is not among these; only where the whole suite is run."""
-    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if not is_whole or config.option.keyword or config.option.markexpr:
-        return
-    # Each is counted: of two with one name in a file, the first would be lost.
-    written = Counter(
-        f"tests/{path.name}::{node.name}"
-        for path in (PROJECT / "tests").glob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
-    )
-    written.subtract({name.split("[", 1)[0] for name in found})
-    if lost := sorted((+written).elements()):
-        raise pytest.UsageError(f"written, but not found by pytest: {lost}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -29,7 +29,7 @@ from attacks import (
 from conftest import Database
 from reading_of_the_rules import Policy, json_text
 
-from policy.files import WHITE_SPACE, label_key, read
+from review.files import WHITE_SPACE, label_key, read
 
 OWN = Policy.read(POLICY)
 REKOGNITION = SOURCES[0].provider

@@ -15,8 +15,8 @@ from benchmarks.ours import OURS
 from benchmarks.results import Results
 from benchmarks.rounds import run_rounds
 from benchmarks.row_by_row import ROW_BY_ROW
-from loader.errors import LoaderError
-from loader.server import Server
+from loader.errors import UserError
+from trial.server import Server
 
 # One version is enough for what only measures.
 pytestmark = pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_one_other_tag_is_noticed(reference: Results) -> None:
             returning identifier
             """
         ).fetchone() or (None,)
-    with pytest.raises(LoaderError, match=f"published tags .*{identifier}, tag 1: .*Zebra"):
+    with pytest.raises(UserError, match=f"published tags .*{identifier}, tag 1: .*Zebra"):
         reference.require_equal(Results.of(OURS), "ours")
     drop(BROKEN)
 
@@ -90,5 +90,5 @@ def test_a_difference_outside_of_the_sample_is_noticed(reference: Results) -> No
         replace(published, digest=published.digest + 1),
     )
     for other in others:
-        with pytest.raises(LoaderError, match="published tags"):
+        with pytest.raises(UserError, match="published tags"):
             reference.require_equal(replace(reference, published=other), "another")

@@ -21,7 +21,7 @@ from loader.chunks import (
     LoadedChunk,
     OverlongLine,
 )
-from loader.errors import LoaderError
+from loader.errors import UserError
 
 NO_LIMIT = 1 << 30
 
@@ -291,7 +291,7 @@ def test_a_changed_byte_is_noticed_where_it_is_read_past(
     loaded = {chunk.first_byte: LoadedChunk(chunk.end_byte, chunk.checksum) for chunk in every}
     changed = bytearray(content)
     changed[data.draw(st.integers(0, len(content) - 1))] ^= difference
-    with pytest.raises(LoaderError, match="another file, or it has changed"):
+    with pytest.raises(UserError, match="another file, or it has changed"):
         list(cut(Stream(bytes(changed)), chunk_bytes, loaded=loaded, can_seek=False))
 
 
@@ -304,7 +304,7 @@ def test_a_chunk_that_is_cut_off_is_noticed_where_it_is_read_past(
     inside = sorted(set(range(len(content))) - set(loaded))
     assume(inside)
     shorter = content[: data.draw(st.sampled_from(inside))]
-    with pytest.raises(LoaderError, match="another file, or it has changed"):
+    with pytest.raises(UserError, match="another file, or it has changed"):
         list(cut(Stream(shorter), chunk_bytes, loaded=loaded, can_seek=False))
 
 
@@ -313,7 +313,7 @@ def test_an_unreadable_stream_ends_with_a_sentence() -> None:
         def read(self, size: int) -> bytes:
             raise EOFError("cut off")
 
-    with pytest.raises(LoaderError, match=r"cannot be read to its end: cut off"):
+    with pytest.raises(UserError, match=r"cannot be read to its end: cut off"):
         list(cut(Broken(b""), 1))
 
 

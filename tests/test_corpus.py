@@ -18,8 +18,8 @@ from conftest import Database
 from psycopg import sql
 
 from loader.files import fingerprint
-from loader.sample import write_labels
-from loader.server import PROJECT, Server
+from trial.sample import write_labels
+from trial.server import PROJECT, Server
 
 SEED = 20_240
 MUTATED_LINES = 20_000

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import SUMMARY, Database
 
-from loader.server import PROJECT, Server
+from trial.server import PROJECT, Server
 
 # What may stand in a properties file. dbt does not check: it drops what it does not know, so a
 # misspelt `data_test` would be a test that never runs.

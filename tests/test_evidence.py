@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from conftest import Database
 
-from evidence.galleries import Distribution, Image, Section, plot, render, web_address
+from review.page import Distribution, Image, Section, plot, render, web_address
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = """'"></a></td><script>document.title = "taken over"</script><img src=SERVER/title>"""
@@ -28,7 +28,7 @@ HOSTILE = """'"></a></td><script>document.title = "taken over"</script><img src=
 
 def evidence(database: Database, *arguments: str) -> str:
     """Run an evidence command that has to succeed, and return what it printed."""
-    done = database.run(sys.executable, "-m", "evidence", *arguments)
+    done = database.run(sys.executable, "-m", "review.evidence_commands", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -117,12 +117,14 @@ def test_galleries_of_the_sample(sample: Database, tmp_path: Path) -> None:
     assert len(rows) == 12
     assert re.findall(r'data-address="([^"]+)"', text)[:12] == [url for url, _, _ in rows]
     assert all(f"<td>{creator}</td>" in text and license_ in text for _, creator, license_ in rows)
-    done = sample.run(sys.executable, "-m", "evidence", "galleries", "no such label")
+    done = sample.run(
+        sys.executable, "-m", "review.evidence_commands", "galleries", "no such label"
+    )
     assert (done.returncode, "no such label is published" in done.stderr) == (1, True)
 
 
 def test_the_evidence_that_is_not_built_is_asked_for(loaded: Database) -> None:
-    done = loaded.run(sys.executable, "-m", "evidence", "sample")
+    done = loaded.run(sys.executable, "-m", "review.evidence_commands", "sample")
     assert done.returncode == 1
     assert "dbt build --selector evidence" in done.stderr
 

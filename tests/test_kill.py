@@ -24,7 +24,7 @@ from psycopg import sql
 
 from loader.files import fingerprint
 from loader.schema import TABLES, create_schema
-from loader.server import PROJECT, Server, find_binaries
+from trial.server import PROJECT, Server, find_binaries
 
 ROUNDS = 30
 SEED = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(1 << 32))

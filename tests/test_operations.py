@@ -30,7 +30,7 @@ from loader.copy import Account
 from loader.files import LabelFile, find_files
 from loader.load import Options, RejectLimit, load_files
 from loader.progress import Progress
-from loader.server import PROJECT, Server
+from trial.server import PROJECT, Server
 
 # What the loader says and asks for is its own; no version of Postgres changes it.
 on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from conftest import edit
 
-from policy.check import check
-from policy.files import label_key
+from review.check import check
+from review.files import label_key
 
 
 def problems(folder: Path) -> str:

@@ -11,9 +11,9 @@ from conftest import copy_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.__main__ import main
-from policy.check import check
-from policy.files import COLUMNS, label_key, read
+from review.__main__ import main
+from review.check import check
+from review.files import COLUMNS, label_key, read
 
 RIFLE = "Rifle,weapons,flag,a firearm or a part of one"
 KID = "Kid,age,withhold,guesses how old a person is"
@@ -301,7 +301,7 @@ def test_what_is_printed_is_what_changed_and_what_to_do_next(folder: Path) -> No
         "reviewed_labels.csv: + Rifle (n)\n"
         "sensitive_labels.csv: - Rifle (weapons, flag, a firearm or a part of one)\n"
         "“Abies” goes too: it is an alias of “Fir”.\n"
-        "See what it would change: python -m policy preview\n"
+        "See what it would change: python -m review preview\n"
         "Make it live: dbt seed\n"
     )
 

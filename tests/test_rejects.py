@@ -12,7 +12,7 @@ from conftest import Database
 from loader.copy import Account
 from loader.files import find_files
 from loader.load import RejectLimit
-from loader.server import PROJECT, ROLE
+from trial.server import PROJECT, ROLE
 
 # Counting and cutting are the loader's own; no version of Postgres changes them.
 on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])

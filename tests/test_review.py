@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from conftest import Database, edit
 
-from loader.errors import LoaderError
-from policy.explain import explain
-from policy.files import FOLDER, label_key, read
-from policy.live import relation
-from policy.preview import as_table, effects
+from loader.errors import UserError
+from review.explain import explain
+from review.files import FOLDER, label_key, read
+from review.live import relation
+from review.preview import as_table, effects
 
 UNKNOWN_LABEL = "Bucket Hat"  # the sample has it, no list does
 
@@ -219,8 +219,8 @@ def test_each_tag_is_explained_by_its_line(
     connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What they read in files is the same for each image.
-    monkeypatch.setattr("policy.explain.read", cache(read))
-    monkeypatch.setattr("policy.explain.relation", cache(relation))
+    monkeypatch.setattr("review.explain.read", cache(read))
+    monkeypatch.setattr("review.explain.relation", cache(relation))
     seen = set()
     images = connection.execute(
         """
@@ -250,5 +250,5 @@ def test_each_tag_is_explained_by_its_line(
 
 
 def test_an_image_that_is_not_there_is_an_error(connection: psycopg.Connection) -> None:
-    with pytest.raises(LoaderError, match="has no image"):
+    with pytest.raises(UserError, match="has no image"):
         explain(connection, uuid4(), FOLDER)

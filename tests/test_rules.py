@@ -37,7 +37,7 @@ from reading_of_the_rules import (
     winners,
 )
 
-from loader.server import PROJECT, Server
+from trial.server import PROJECT, Server
 
 REAL_DATA = PROJECT.parent / "shared" / "data"
 OWN_POLICY = PROJECT / "seeds" / "label_policy"

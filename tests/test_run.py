@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import Database
 
-from loader.sample import write_sample
-from loader.server import Server
+from trial.sample import write_sample
+from trial.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def user(
 
 
 def run(user: Database, labels: str = "", catalog: str | Path = "") -> tuple[int, str, str]:
-    done = user.run(sys.executable, "run.py", "--labels", labels, "--catalog", catalog)
+    done = user.run(sys.executable, "-m", "trial.run", "--labels", labels, "--catalog", catalog)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from loader import sample
+from trial import sample
 
 COLUMNS = (
     "identifier,created_on,updated_on,ingestion_type,provider,source,foreign_identifier,"

@@ -10,8 +10,8 @@ import pytest
 from conftest import BINARIES
 
 from loader.connect import OWN_SERVER
-from loader.errors import LoaderError
-from loader.server import PROJECT, Server, find_binaries
+from loader.errors import UserError
+from trial.server import PROJECT, Server, find_binaries
 
 
 @pytest.fixture
@@ -69,19 +69,19 @@ def test_a_data_folder_of_another_version_is_left_alone(fresh: Server) -> None:
     other = BINARIES[15]
     if other is None or not other.exists():
         pytest.skip(f"Postgres 15 is not installed in {other}")
-    with pytest.raises(LoaderError, match=r"made by Postgres 18, the program is 15"):
+    with pytest.raises(UserError, match=r"made by Postgres 18, the program is 15"):
         Server(fresh.home, other).start()
 
 
 def test_a_data_folder_in_use_says_so(
     fresh: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loader.server.LINGER_SECONDS", 1)  # it may be one that was just killed
+    monkeypatch.setattr("trial.server.LINGER_SECONDS", 1)  # it may be one that was just killed
     fresh.start()
     second = Server(tmp_path / "second")
     second._make_home()
     second.data.symlink_to(fresh.data)
-    with pytest.raises(LoaderError, match=r"lock file .* already exists"):
+    with pytest.raises(UserError, match=r"lock file .* already exists"):
         second.start()
     second.data.unlink()
     second.remove()
@@ -89,7 +89,7 @@ def test_a_data_folder_in_use_says_so(
 
 def test_binaries_that_are_not_there_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTGRES_BINDIR", "/nowhere")
-    with pytest.raises(LoaderError, match="POSTGRES_BINDIR=/nowhere"):
+    with pytest.raises(UserError, match="POSTGRES_BINDIR=/nowhere"):
         find_binaries()
 
 

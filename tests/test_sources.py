@@ -26,8 +26,8 @@ from werkzeug.serving import make_server
 
 from loader.chunks import READ_BYTES
 from loader.files import PART_BYTES, fingerprint
-from loader.server import PROJECT
 from loader.workers import SECONDS_TO_STOP
+from trial.server import PROJECT
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
 

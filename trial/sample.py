@@ -419,9 +419,9 @@ def write_sample(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `python -m loader.sample FOLDER`; print the paths of the catalog and the labels."""
+    """Run `python -m trial.sample FOLDER`; print the paths of the catalog and the labels."""
     parser = argparse.ArgumentParser(
-        prog="python -m loader.sample",
+        prog="python -m trial.sample",
         description="Write a sample catalog (catalog.csv) and its labels (labels.jsonl).",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -15,16 +15,16 @@ from psycopg import sql
 from psycopg.pq import Conninfo
 from tqdm import tqdm
 
-import policy.__main__ as policy
-from loader.catalog import catalog_origin, load_catalog
+import review.__main__ as policy
 from loader.connect import connect, connection_environment, has_own_server
-from loader.errors import LoaderError, exit_status
+from loader.errors import UserError, exit_status
 from loader.files import LabelFile, find_files
 from loader.load import load_files
-from loader.sample import write_sample
 from loader.schema import create_schema
-from loader.server import PROJECT, Server
-from policy.live import relation
+from review.live import relation
+from trial.catalog import catalog_origin, load_catalog
+from trial.sample import write_sample
+from trial.server import PROJECT, Server
 
 log = logging.getLogger("run")
 
@@ -58,14 +58,14 @@ def split_words(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise LoaderError(f"LABELS={text} cannot be read: {error}") from None
+        raise UserError(f"LABELS={text} cannot be read: {error}") from None
 
 
 def run(labels: list[str], catalog: str) -> None:
     """Check, start, load, build and sum up; the first step that fails ends it."""
     label_files = find_files(labels)
     if policy.main(["check"]) != 0:
-        raise LoaderError("the label policy is not in order; mend the lines above first")
+        raise UserError("the label policy is not in order; mend the lines above first")
     if not has_own_server():
         step("Starting the embedded Postgres")
         Server.of_project().start()
@@ -97,7 +97,7 @@ def choose_files(
     origin = catalog_origin(connection)
     if catalog or label_files:
         if not catalog and not origin.exists:
-            raise LoaderError("there is no table catalog.image yet: add CATALOG=… to load one")
+            raise UserError("there is no table catalog.image yet: add CATALOG=… to load one")
         return (Path(catalog) if catalog else None), label_files
     if origin.exists and not is_sample(origin.file):
         log.info("No files were named: running on what the database holds.")
@@ -120,7 +120,7 @@ def make_room_for_own_files() -> None:
     if not is_sample(origin.file):
         return
     if has_own_server():
-        raise LoaderError(
+        raise UserError(
             "this database holds the sample: name another with PGDATABASE, or drop its schemas "
             "raw, catalog and refinery first"
         )
@@ -156,7 +156,7 @@ def build() -> None:
     if dbt.returncode != 0:
         failures = [line for line in said if not re.search(r" (START|PASS|OK|SKIP) ", line)]
         log.error("%s", "".join(failures).strip())
-        raise LoaderError("dbt did not finish; what failed stands above, more in logs/dbt.log")
+        raise UserError("dbt did not finish; what failed stands above, more in logs/dbt.log")
     steps = [found for line in said if (found := DBT_STEP.search(line))]
     log.info("dbt build: %s steps, none failed", len(steps))
     for line in said:

@@ -9,9 +9,9 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from loader.errors import LoaderError
-from policy.files import WHITE_SPACE, Line, label_key, read
-from policy.live import relation
+from loader.errors import UserError
+from review.files import WHITE_SPACE, Line, label_key, read
+from review.live import relation
 
 SENTENCES = {
     "malformed": "It is no object, has no name, or an accuracy that is no number from 0 to 1.",
@@ -59,7 +59,7 @@ def explain(connection: psycopg.Connection, identifier: UUID, folder: Path) -> l
     query = sql.SQL("select provider from {} where identifier = %s")
     image = connection.execute(query.format(relation("catalog_images")), (identifier,)).fetchone()
     if image is None:
-        raise LoaderError(f"the catalog has no image {identifier}")
+        raise UserError(f"the catalog has no image {identifier}")
     query = sql.SQL(
         "select name, provider, accuracy, decision from {} where identifier = %s order by position"
     )

@@ -10,8 +10,8 @@ import psycopg
 from psycopg import sql
 
 from loader.connect import connect
-from loader.errors import LoaderError
-from policy.files import COLUMNS, read
+from loader.errors import UserError
+from review.files import COLUMNS, read
 
 PROJECT = Path(__file__).resolve().parent.parent
 SCHEMA = "refinery"
@@ -39,7 +39,7 @@ def open_built(model: str, otherwise: str) -> Iterator[psycopg.Connection]:
     with connect() as connection:
         name = relation(model).as_string(connection)
         if connection.execute("select to_regclass(%s)", (name,)).fetchone() == (None,):
-            raise LoaderError(otherwise)
+            raise UserError(otherwise)
         yield connection
 
 

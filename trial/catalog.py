@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 import psycopg
 from psycopg import errors, sql
 
-from loader.errors import LoaderError
+from loader.errors import UserError
 from loader.files import check_readable, fingerprint
 
 NEEDED_COLUMNS = ("identifier", "provider", "tags")
@@ -56,7 +56,7 @@ def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
     known_by = fingerprint(path)
     origin = catalog_origin(connection)
     if origin.exists and origin.file is None:
-        raise LoaderError(
+        raise UserError(
             "catalog.image is there and was not made by load-catalog, so it is left alone. To "
             "use it as it is, give no catalog file."
         )
@@ -87,7 +87,7 @@ def _open(path: Path) -> AbstractContextManager[BinaryIO]:
 def _format(path: Path) -> str:
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     if plain.suffix not in FORMATS:
-        raise LoaderError(f"{path}: a catalog file's name ends in .csv or .tsv, or these with .gz")
+        raise UserError(f"{path}: a catalog file's name ends in .csv or .tsv, or these with .gz")
     return FORMATS[plain.suffix]
 
 
@@ -96,11 +96,11 @@ def _read_header(path: Path, file: BinaryIO) -> list[str]:
     try:
         header = file.readline().decode("utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
-        raise LoaderError(f"{path} is no catalog file: its header is no text ({error})") from None
+        raise UserError(f"{path} is no catalog file: its header is no text ({error})") from None
     columns = next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter), [])
     missing = [column for column in NEEDED_COLUMNS if column not in columns]
     if missing:
-        raise LoaderError(
+        raise UserError(
             f"{path} lacks the column {', '.join(missing)}: its first line must name the columns, "
             f"{', '.join(NEEDED_COLUMNS)} among them"
         )
@@ -119,22 +119,20 @@ def _copy(connection: psycopg.Connection, path: Path, file: BinaryIO, columns: l
                     copy.write(data)
             return cursor.rowcount
     except errors.UniqueViolation as error:
-        raise LoaderError(
+        raise UserError(
             f"{path} has an identifier twice: {error.diag.message_detail} Nothing was loaded; "
             "leave one row of each image in the file."
         ) from None
     except (errors.UndefinedColumn, errors.DuplicateColumn) as error:
-        raise LoaderError(
+        raise UserError(
             f"{path}: {error.diag.message_primary}. Nothing was loaded; the columns of the table "
             f"are in {DDL.relative_to(DDL.parent.parent)}."
         ) from None
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         where = (error.diag.context or "").splitlines()[-1:]
-        raise LoaderError(
+        raise UserError(
             f"{path}: {error.diag.message_primary} ({''.join(where)}). Nothing was loaded; mend "
             "that line and try again."
         ) from None
     except (EOFError, OSError) as error:
-        raise LoaderError(
-            f"{path} cannot be read to its end: {error}. Nothing was loaded."
-        ) from None
+        raise UserError(f"{path} cannot be read to its end: {error}. Nothing was loaded.") from None

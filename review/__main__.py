@@ -1,4 +1,4 @@
-"""The label policy's commands: `python -m policy --help`."""
+"""The label policy's commands: `python -m review --help`."""
 
 import argparse
 import io
@@ -8,13 +8,13 @@ import unicodedata
 from pathlib import Path
 from uuid import UUID
 
-from loader.errors import LoaderError, exit_status
-from policy.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES, check, is_accuracy
-from policy.edit import Edit, RefusedError
-from policy.explain import explain
-from policy.files import COLUMNS, FOLDER, WHITE_SPACE, MalformedFileError
-from policy.live import open_live
-from policy.preview import as_table, effects
+from loader.errors import UserError, exit_status
+from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES, check, is_accuracy
+from review.edit import Edit, RefusedError
+from review.explain import explain
+from review.files import COLUMNS, FOLDER, WHITE_SPACE, MalformedFileError
+from review.live import open_live
+from review.preview import as_table, effects
 
 
 def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m policy",
+        prog="python -m review",
         description="The label policy: checking, changing and explaining its CSV files.",
         epilog="Labels are found in any letter case; put those with spaces in quotes. What a "
         "command cannot do for all labels it does for none. Exit status: 0 done, or there was "
@@ -158,7 +158,7 @@ def _preview(options: argparse.Namespace, folder: Path) -> int:
             with open_live() as connection:
                 found = effects(connection, folder)
         except MalformedFileError as error:
-            raise LoaderError(f"{error.problem}; mend that first") from None
+            raise UserError(f"{error.problem}; mend that first") from None
         print(as_table(found, options.format))
         if problems:
             print("\nThe tests would refuse this edit:")
@@ -210,7 +210,7 @@ def _save(edit: Edit) -> int:
         print("Nothing to change: the files say so already.")
         return 0
     print(*changes, *edit.remarks, sep="\n")
-    print("See what it would change: python -m policy preview\nMake it live: dbt seed")
+    print("See what it would change: python -m review preview\nMake it live: dbt seed")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import TextIO
 import psycopg
 from psycopg import sql
 
-from policy.live import relation
+from review.live import relation
 
 COLUMNS = ("identifier", "label", "provider", "is_correct", "judged_group")
 

@@ -8,10 +8,12 @@ import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from evidence.galleries import write_galleries
-from evidence.live import open_evidence
-from evidence.sample import Draw, write_sample
-from loader.errors import LoaderError, exit_status
+from loader.errors import UserError, exit_status
+from review.draw_sample import Draw, write_sample
+from review.live import open_built
+from review.page import write_galleries
+
+NOT_BUILT = "the evidence is not there yet: run `make run` or `dbt build --selector evidence`"
 
 log = logging.getLogger("evidence")
 
@@ -31,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m evidence", description="A sample of tags to judge, and galleries of labels."
+        prog="python -m review.evidence_commands",
+        description="A sample of tags to judge, and galleries of labels.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -100,13 +103,13 @@ def _width(text: str) -> Decimal:
 
 def _sample(options: argparse.Namespace) -> None:
     draw = Draw(options.each, options.seed, options.width, options.labels, options.with_urls)
-    with open_evidence() as connection:
+    with open_built("label_gallery", NOT_BUILT) as connection:
         if write_sample(connection, draw, sys.stdout) == 0:
-            raise LoaderError("no machine says such a label of an image in the catalog")
+            raise UserError("no machine says such a label of an image in the catalog")
 
 
 def _galleries(options: argparse.Namespace) -> None:
-    with open_evidence() as connection:
+    with open_built("label_gallery", NOT_BUILT) as connection:
         labels, images = write_galleries(
             connection, options.output, options.labels or None, options.most
         )

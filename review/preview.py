@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from policy.live import files_instead, relation
+from review.live import files_instead, relation
 
 NOT_THERE = "—"
 HEADER = ("label", "machine", "before", "after", "images")

@@ -21,8 +21,8 @@ from markupsafe import Markup
 from psycopg import sql
 from psycopg.rows import class_row
 
-from loader.errors import LoaderError
-from policy.live import relation
+from loader.errors import UserError
+from review.live import relation
 
 FOLDER = Path(__file__).parent
 
@@ -154,7 +154,7 @@ def read_sections(
     query = sql.SQL(FREQUENT).format(labels=relation("labels"))
     chosen = connection.execute(query, {"wanted": keys, "most": most}).fetchall()
     if not chosen:
-        raise LoaderError("no such label is published; `refinery.labels` says what each gets")
+        raise UserError("no such label is published; `refinery.labels` says what each gets")
     values = {
         "providers": [provider for provider, _ in chosen],
         "labels": [label for _, label in chosen],

@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from policy.check import alias_of, check, check_lines
-from policy.files import COLUMNS, FOLDER, Line, label_key, parse, read_text, write
+from review.check import alias_of, check, check_lines
+from review.files import COLUMNS, FOLDER, Line, label_key, parse, read_text, write
 
 SIMILARITY = 0.8
 """How close a reviewed label has to be (0 to 1) to be offered for one that nobody reviewed."""

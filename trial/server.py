@@ -17,11 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from loader.errors import LoaderError
+from loader.connect import DATABASE, PROJECT, ROLE
+from loader.errors import UserError
 
-DATABASE = "refinery"
-ROLE = "refinery"
-PROJECT = Path(__file__).resolve().parent.parent
 HOMES_FOR_ROOT = Path("/var/lib/label-refinery")
 
 # Packages that carry a Postgres below <package>/pginstall, the preferred one first.
@@ -32,7 +30,7 @@ START_SECONDS = 60
 LINGER_SECONDS = 10
 
 SETTINGS = """
-# Written by Label Refinery's loader/server.py.
+# Written by Label Refinery's trial/server.py.
 listen_addresses = ''
 port = 5432
 # Postgres starts in its data folder; the relative path stays under the 107 bytes of a socket path.
@@ -50,7 +48,7 @@ def find_binaries() -> Path:
     """Return the folder of Postgres' programs: $POSTGRES_BINDIR, else a package's."""
     if named := os.environ.get("POSTGRES_BINDIR"):
         if not (Path(named) / "initdb").exists():
-            raise LoaderError(f"POSTGRES_BINDIR={named} holds no initdb; name a bin folder.")
+            raise UserError(f"POSTGRES_BINDIR={named} holds no initdb; name a bin folder.")
         return Path(named)
     for package in PACKAGES:
         spec = find_spec(package)  # finds without importing: the package's code is not wanted
@@ -58,7 +56,7 @@ def find_binaries() -> Path:
             binaries = Path(spec.origin).parent / "pginstall" / "bin"
             if binaries.exists():
                 return binaries
-    raise LoaderError(
+    raise UserError(
         "no Postgres found: run `make install`, or set POSTGRES_BINDIR to the bin folder of "
         "one, or PGHOST to use a server that runs already."
     )
@@ -205,7 +203,7 @@ class Server:
         made_by = (self.data / "PG_VERSION").read_text().strip()
         program = self._run("postgres", "--version").stdout.split()[2]
         if program.split(".")[0] != made_by:
-            raise LoaderError(
+            raise UserError(
                 f"{self.data} was made by Postgres {made_by}, the program is {program}: use the "
                 "same version again, or delete the data with `make clean`."
             )
@@ -221,7 +219,7 @@ class Server:
             # What a server killed a moment ago still holds; nothing else goes away by waiting.
             lingers = "shared memory block" in reason or "lock file" in reason
             if not lingers or time.monotonic() > deadline:
-                raise LoaderError(
+                raise UserError(
                     f"the embedded server did not start: {reason}. Its log is {self.log}."
                 )
             time.sleep(1)
@@ -268,5 +266,5 @@ class Server:
         if check and result.returncode != 0:
             reason = (result.stderr or result.stdout).strip().splitlines()
             last = reason[-1] if reason else f"exit status {result.returncode}"
-            raise LoaderError(f"{program} failed: {last}")
+            raise UserError(f"{program} failed: {last}")
         return result

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
 
-from policy.files import (
+from review.files import (
     COLUMNS,
     FOLDER,
     WHITE_SPACE,

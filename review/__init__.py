@@ -1,0 +1,1 @@
+"""For the people of the policy: check, preview, explain, edit, look at labels, judge tags."""
