@@ -30,8 +30,8 @@ labelled as (
     ) as image on image.is_there
     left join lateral (
         select
-            {{ label_key('decided_labels.label') }} as label_key,
-            min({{ by_code_point('decided_labels.label') }}) as label,
+            {{ function('label_key') }}(decided_labels.label) as label_key,
+            min(decided_labels.label collate "C") as label,
             max(decided_labels.accuracy) as accuracy
         from decided_labels
         where decided_labels.identifier = members.identifier
@@ -43,7 +43,7 @@ reference_counts as (
     select
         set_name,
         label_key,
-        min({{ by_code_point('label') }}) as label,
+        min(label collate "C") as label,
         row_number() over (
             partition by set_name
             order by count(*) desc, sum(accuracy) desc, label_key asc
@@ -72,7 +72,7 @@ compared as (
         coalesce(
             array_agg(
                 labelled.label
-                order by labelled.accuracy desc, {{ by_code_point('labelled.label') }} asc
+                order by labelled.accuracy desc, labelled.label collate "C" asc
             )
             filter (where labelled.label is not null),
             '{}'

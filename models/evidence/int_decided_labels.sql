@@ -22,10 +22,17 @@ labelled as (
     inner join lateral (
         select
             decided.provider,
-            {{ trim_white_space('decided.name') }} as label,
+            {{ function('trim_white_space') }}(decided.name) as label,
             max(decided.accuracy) as accuracy,
             bool_or(decided.decision = 'published') as is_published
-        from {{ image_function('decided_tags', 'images', 'machine_labels') }} as decided
+        from {{ function('decided_tags') }}(
+                images.tags,
+                images.provider,
+                machine_labels.provider,
+                machine_labels.names,
+                machine_labels.accuracies,
+                {{ label_policy() }}
+            ) as decided
         where
             decided.is_machine_tag
             and decided.decision <> 'malformed'

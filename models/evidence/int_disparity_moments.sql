@@ -12,7 +12,7 @@ by_group as (
         label_key,
         grouping(label_key) = 1 as is_all_labels,
         judged_group,
-        min({{ by_code_point('label') }}) as label,
+        min(label collate "C") as label,
         count(*)::numeric as judgements,
         count(*) filter (where not is_correct) as wrong
     from judged
@@ -25,7 +25,7 @@ spelled as (
         *,
         case
             when not is_all_labels
-                then min({{ by_code_point('label') }}) over (partition by provider, label_key)
+                then min(label collate "C") over (partition by provider, label_key)
         end as label_spelling
     from by_group
 ),
@@ -47,7 +47,7 @@ pairs as (
             a.provider is not distinct from b.provider
             and a.is_all_labels = b.is_all_labels
             and a.label_key is not distinct from b.label_key
-            and a.judged_group < {{ by_code_point('b.judged_group') }}
+            and a.judged_group < b.judged_group collate "C"
 ),
 
 -- A wrong tag costs 1, a right one 0. The amortised disparity of a wrong tag is n/n_a in group a

@@ -17,9 +17,9 @@ looked_up as (
         judgements.identifier,
         judgements.provider,
         judgements.label,
-        {{ label_key('judgements.label') }} as label_key,
+        {{ function('label_key') }}(judgements.label) as label_key,
         judgements.is_correct,
-        nullif({{ trim_white_space('judgements.judged_group') }}, '') as judged_group,
+        nullif({{ function('trim_white_space') }}(judgements.judged_group), '') as judged_group,
         tag.accuracy,
         case
             when judgements.is_correct is null then 'no_verdict'
@@ -40,7 +40,7 @@ looked_up as (
         where
             decided_labels.identifier = judgements.identifier
             and decided_labels.provider is not distinct from judgements.provider
-            and {{ label_key('decided_labels.label') }} = {{ label_key('judgements.label') }}
+            and {{ function('label_key') }}(decided_labels.label) = {{ function('label_key') }}(judgements.label)
     ) as tag on true
 )
 

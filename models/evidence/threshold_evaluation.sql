@@ -17,7 +17,7 @@ counted as (
     select
         judged.provider,
         case
-            when grouping(judged.label_key) = 0 then min({{ by_code_point('judged.label') }})
+            when grouping(judged.label_key) = 0 then min(judged.label collate "C")
         end as label,
         thresholds.threshold,
         count(*) filter (where judged.is_correct and judged.accuracy >= thresholds.threshold)

@@ -1,18 +1,14 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
+        materialized='refilled_table',
         pre_hook=[
             "set local work_mem = '256MB'",
             "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 1",
-            "{% if is_incremental() %}delete from {{ this }}{% endif %}",
         ]
     )
 }}
 
 -- The costs are to have each process hand over counts, not all labels to one that counts them.
--- Incremental in name: it is emptied and filled anew in one transaction. dbt's tables are dropped
--- and made again, and the views on them with them.
 
 with
 
@@ -32,7 +28,7 @@ by_image_accuracy as (
     select
         'image_accuracy' as counted_by,
         provider,
-        {{ target.schema }}.mean(accuracies) as accuracy
+        {{ function('mean') }}(accuracies) as accuracy
     from image_labels
 ),
 

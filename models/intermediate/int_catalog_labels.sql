@@ -1,11 +1,9 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
+        materialized='refilled_table',
         unlogged=true,
         pre_hook=[
             "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 0",
-            "{% if is_incremental() %}truncate {{ this }}{% endif %}",
         ],
         post_hook="analyze {{ this }}"
     )
@@ -13,7 +11,6 @@
 
 -- Stored, though it is read only by the two counts after it: reading the catalog's tags is most of
 -- their work, and needs no machine labels, so that it is done beside int_machine_labels.
--- Incremental in name, as int_accuracy_counts: filled anew, without dropping the view on it.
 
 with
 
@@ -28,7 +25,7 @@ labels as (
         found.names,
         found.accuracies
     from images
-    cross join lateral {{ target.schema }}.catalog_labels(images.tags, images.provider) as found
+    cross join lateral {{ function('catalog_labels') }}(images.tags, images.provider) as found
 )
 
 select * from labels

@@ -10,12 +10,19 @@ machine_labels as (
 
 merged as (
     select
-        {{ catalog_columns(
-            of='images',
-            instead={'tags': image_function('merged_tags', 'images', 'machine_labels')}
-        ) }}
+        {{ catalog_columns(of='images', instead={'tags': 'merged.tags'}) }}
     from images
     left join machine_labels on images.identifier = machine_labels.identifier
+    cross join lateral (
+        select
+            {{ function('merged_tags') }}(
+                images.tags,
+                images.provider,
+                machine_labels.provider,
+                machine_labels.names,
+                machine_labels.accuracies
+            ) as tags
+    ) as merged
 )
 
 select * from merged

@@ -1,32 +1,28 @@
 with
 
 histogram as (
-    select * from {{ ref('label_accuracy_histogram') }}
-),
-
-minimums as (
     select
-        {{ label_key('label') }} as label_key,
-        minimum_accuracy
-    from {{ ref('included_labels') }}
-    where minimum_accuracy is not null
+        *,
+        {{ function('label_key') }}(label) as label_key
+    from {{ ref('int_label_accuracy_histogram') }}
 ),
 
-providers as (
-    select * from {{ ref('tag_providers') }}
-),
-
-counted as (
+-- Materialized, or a condition on the decision would have the rules asked of each bin.
+counted as materialized (
     select
         histogram.provider,
         histogram.label,
+        histogram.label_key,
         sum(histogram.images)::bigint as images,
         coalesce(
             sum(histogram.images) filter (
                 where
                 histogram.accuracy_bin is null
-                or histogram.accuracy_bin
-                >= coalesce(minimums.minimum_accuracy, providers.minimum_accuracy, 0.9)
+                or histogram.accuracy_bin >= {{ function('minimum_accuracy') }}(
+                    histogram.label_key,
+                    histogram.provider,
+                    {{ label_policy(['tag_providers', 'included_labels']) }}
+                )
             ),
             0
         )::bigint as images_at_minimum_accuracy,
@@ -34,37 +30,26 @@ counted as (
         / nullif(sum(histogram.images) filter (where histogram.accuracy_bin is not null), 0)
             as mean_accuracy
     from histogram
-    left join minimums on {{ label_key('histogram.label') }} = minimums.label_key
-    left join providers on histogram.provider = providers.provider
-    group by 1, 2
+    group by 1, 2, 3
 ),
 
--- As what an image without tags of its own would get, with an accuracy that is high enough.
-machine_labels as (
-    select
-        *,
-        array[label] as names,
-        '{1}'::numeric[] as accuracies
-    from counted
-),
-
-empty_image as (
-    select
-        '[]'::jsonb as tags,
-        null::text as provider
-),
-
+-- As a tag of another provider than the image's, with an accuracy that is high enough.
 decided as (
     select
-        machine_labels.provider,
-        machine_labels.label,
-        machine_labels.images,
-        machine_labels.images_at_minimum_accuracy,
-        machine_labels.mean_accuracy,
-        tag.decision
-    from machine_labels
-    cross join empty_image
-    cross join lateral {{ image_function('decided_tags', 'empty_image', 'machine_labels') }} as tag
+        provider,
+        label,
+        images,
+        images_at_minimum_accuracy,
+        mean_accuracy,
+        {{ function('tag_decision') }}(
+            label,
+            label_key,
+            provider,
+            1,
+            null,
+            {{ label_policy() }}
+        ) as decision
+    from counted
 )
 
 select * from decided

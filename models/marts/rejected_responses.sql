@@ -13,9 +13,9 @@ with_problem as (
                 when exists (
                     select 1
                     from jsonb_array_elements(responses.labels) as element (label)
-                    where not {{ is_good_label(
-                        label_name('element.label'), label_confidence('element.label')
-                    ) }}
+                    where
+                        {{ function('response_label_name') }}(element.label) is null
+                        or {{ function('response_label_accuracy') }}(element.label) is null
                 ) then 'invalid_label'
             end
         ) as problem,

@@ -18,7 +18,15 @@ decided as (
         tag.decision
     from images
     left join machine_labels on images.identifier = machine_labels.identifier
-    cross join lateral {{ image_function('decided_tags', 'images', 'machine_labels') }} as tag
+    cross join lateral
+        {{ function('decided_tags') }}(
+            images.tags,
+            images.provider,
+            machine_labels.provider,
+            machine_labels.names,
+            machine_labels.accuracies,
+            {{ label_policy() }}
+        ) as tag
 )
 
 select * from decided

@@ -3,20 +3,20 @@ with
 labels as (
     select
         *,
-        {{ label_key('label') }} as label_key
+        {{ function('label_key') }}(label) as label_key
     from {{ ref('labels') }}
     where decision <> 'denied_pattern'
 ),
 
 histogram as (
     select
-        {{ label_key('label') }} as label_key,
+        {{ function('label_key') }}(label) as label_key,
         unnest(example_identifiers) as identifier
-    from {{ ref('label_accuracy_histogram') }}
+    from {{ ref('int_label_accuracy_histogram') }}
 ),
 
 reviewed as (
-    select {{ label_key('label') }} as label_key from {{ ref('reviewed_labels') }}
+    select {{ function('label_key') }}(label) as label_key from {{ ref('reviewed_labels') }}
 ),
 
 unreviewed as (
@@ -49,9 +49,10 @@ with_examples as (
         unreviewed.images,
         unreviewed.images_at_minimum_accuracy,
         unreviewed.images_if_included,
-        examples.example_identifiers
+        coalesce(examples.example_identifiers, '{}') as example_identifiers
     from unreviewed
-    inner join examples using (label_key)
+    -- Examples were kept of what was unreviewed at the last refresh.
+    left join examples using (label_key)
     order by
         unreviewed.images_if_included desc,
         unreviewed.images_at_minimum_accuracy desc,

@@ -3,6 +3,6 @@
 
 select *
 from {{ model }}
-where {{ column_name }} is null or {{ trim_white_space(column_name) }} = ''
+where {{ column_name }} is null or {{ function('trim_white_space') }}({{ column_name }}) = ''
 
 {% endtest %}

@@ -10,7 +10,7 @@ aliases as (
 ),
 
 included as (
-    select {{ label_key('label') }} as label_key
+    select {{ function('label_key') }}(label) as label_key
     from {{ ref('included_labels') }}
 )
 
@@ -19,5 +19,5 @@ select
     alias_of
 from aliases
 where
-    {{ label_key('label') }} in (select included.label_key from included)
-    and {{ label_key('alias_of') }} not in (select included.label_key from included)
+    {{ function('label_key') }}(label) in (select included.label_key from included)
+    and {{ function('label_key') }}(alias_of) not in (select included.label_key from included)

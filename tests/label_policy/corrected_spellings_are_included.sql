@@ -6,5 +6,5 @@ from {{ ref('label_corrections') }} as correction
 where not exists (
     select 1
     from {{ ref('included_labels') }} as included
-    where {{ label_key('included.label') }} = {{ label_key('correction.corrected') }}
+    where {{ function('label_key') }}(included.label) = {{ function('label_key') }}(correction.corrected)
 )

@@ -4,5 +4,5 @@ from {{ ref('included_labels') }} as included
 where not exists (
     select 1
     from {{ ref('reviewed_labels') }} as reviewed
-    where {{ label_key('reviewed.label') }} = {{ label_key('included.label') }}
+    where {{ function('label_key') }}(reviewed.label) = {{ function('label_key') }}(included.label)
 )

@@ -4,5 +4,5 @@ from {{ ref('label_corrections') }} as correction
 where not exists (
     select 1
     from {{ ref('reviewed_labels') }} as reviewed
-    where {{ label_key('reviewed.label') }} = {{ label_key('correction.original') }}
+    where {{ function('label_key') }}(reviewed.label) = {{ function('label_key') }}(correction.original)
 )

@@ -6,5 +6,5 @@ select
     sensitive.reason
 from {{ ref('included_labels') }} as included
 inner join {{ ref('sensitive_labels') }} as sensitive
-    on {{ label_key('included.label') }} = {{ label_key('sensitive.label') }}
+    on {{ function('label_key') }}(included.label) = {{ function('label_key') }}(sensitive.label)
 where sensitive.handling = 'withhold'

@@ -4,11 +4,11 @@ with
 
 latest as (
     select
-        image_id as identifier,
+        identifier,
         max(response_id) as response_id
     from {{ ref('stg_rekognition__responses') }}
     where problem is null
-    group by image_id
+    group by identifier
 )
 
 select

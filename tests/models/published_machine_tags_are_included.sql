@@ -3,11 +3,11 @@
 with
 
 included as (
-    select {{ label_key('label') }} as label_key from {{ ref('included_labels') }}
+    select {{ function('label_key') }}(label) as label_key from {{ ref('included_labels') }}
 ),
 
 withheld as (
-    select {{ label_key('label') }} as label_key
+    select {{ function('label_key') }}(label) as label_key
     from {{ ref('sensitive_labels') }}
     where handling = 'withhold'
 ),
@@ -16,7 +16,7 @@ shown as (
     select
         image.identifier,
         element.tag,
-        {{ label_key("element.tag ->> 'name'") }} as label_key
+        {{ function('label_key') }}(element.tag ->> 'name') as label_key
     from {{ ref('published_images') }} as image
     cross join lateral jsonb_array_elements(image.tags) as element (tag)
     where

@@ -23,7 +23,7 @@ checked as (
                 then 'missing_image_uuid'
             when
                 jsonb_typeof(whole.document -> 'image_uuid') <> 'string'
-                or not {{ is_uuid("(whole.document ->> 'image_uuid')") }}
+                or not {{ function('is_uuid') }}(whole.document ->> 'image_uuid')
                 then 'invalid_image_uuid'
             when coalesce(jsonb_typeof(whole.document #> '{response,Labels}'), '') <> 'array'
                 then 'missing_labels'
@@ -37,7 +37,7 @@ extracted as (
         case
             when problem is null or problem = 'missing_labels'
                 then (document ->> 'image_uuid')::uuid
-        end as image_id,
+        end as identifier,
         case when problem is null then document #> '{response,Labels}' end as labels,
         document #>> '{response,LabelModelVersion}' as label_model_version,
         problem,

@@ -1,0 +1,39 @@
+declare
+    tag jsonb;
+    label_key text;
+begin
+    "position" := 0;
+    tags := tags #> '{}';  -- decompressed once
+    for place in 0 .. jsonb_array_length(tags) - 1 loop
+        tag := tags -> place;
+        provider := tag ->> 'provider';
+        continue when provider = machine;
+        "position" := "position" + 1;
+        name := {{ function('tag_name') }}(tag);
+        accuracy := {{ function('tag_accuracy') }}(tag);
+        is_machine_tag := {{ function('is_machine_tag') }}(provider, image_provider, accuracy);
+        label_key := {{ function('label_key') }}(name);
+        decision := {{ function('tag_decision') }}(
+            name, label_key, provider, accuracy, image_provider,
+            denied_tag_patterns, tag_providers, included_labels,
+            reviewed_labels, sensitive_labels, label_corrections
+        );
+        accuracy := nullif(accuracy, 'NaN');
+        return next;
+    end loop;
+
+    provider := machine;
+    for place in 1 .. coalesce(cardinality(names), 0) loop
+        "position" := "position" + 1;
+        name := names[place];
+        accuracy := accuracies[place];
+        is_machine_tag := {{ function('is_machine_tag') }}(provider, image_provider, accuracy);
+        label_key := {{ function('label_key') }}(name);
+        decision := {{ function('tag_decision') }}(
+            name, label_key, provider, accuracy, image_provider,
+            denied_tag_patterns, tag_providers, included_labels,
+            reviewed_labels, sensitive_labels, label_corrections
+        );
+        return next;
+    end loop;
+end

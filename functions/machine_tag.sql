@@ -1,0 +1,1 @@
+select jsonb_build_object('name', name, 'accuracy', accuracy, 'provider', provider)

@@ -1,0 +1,1 @@
+select case when jsonb_typeof(tag -> 'name') = 'string' then tag ->> 'name' end

@@ -1,0 +1,51 @@
+{#- A table that each run empties and fills anew, in one transaction. The views on it stay, and their
+    readers see either all of the old rows or all of the new ones. dbt's own table is dropped and made
+    again, and the views on it with it. -#}
+{% materialization refilled_table, adapter='postgres' -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set table = this.incorporate(type='table') -%}
+    {%- set is_refilled = existing is not none and existing.is_table and not should_full_refresh() -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {%- if existing is not none and not is_refilled -%}
+        {%- do adapter.drop_relation(existing) -%}
+    {%- endif -%}
+    {%- if config.get('contract').enforced -%}
+        {%- do get_assert_columns_equivalent(sql) -%}
+    {%- endif -%}
+
+    {%- call statement('main') -%}
+        {% if is_refilled -%}
+            {#- First all rows on the side: `insert` by itself would use one process. -#}
+            {%- set rows = make_temp_relation(this) -%}
+            create temporary table {{ rows }} on commit drop as (
+                {{ sql }}
+            );
+            {{ refill(table, rows) }}
+        {%- else -%}
+            create {{ 'unlogged' if config.get('unlogged') }} table {{ table }} as (
+                {{ sql }}
+            );
+        {%- endif %}
+    {%- endcall -%}
+
+    {%- do apply_grants(table, config.get('grants'), should_revoke(existing, not is_refilled)) -%}
+    {%- do persist_docs(table, model) -%}
+
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+    {{ return({'relations': [table]}) }}
+{%- endmaterialization %}
+
+{#- Has a table hold the rows of another relation. The lock, so that of two writers the second empties
+    what the first has filled. -#}
+{% macro refill(table, rows) -%}
+    {%- set columns = adapter.get_columns_in_relation(table) | map(attribute='quoted') | join(', ') -%}
+    lock table {{ table }} in share row exclusive mode;
+    delete from {{ table }};
+    insert into {{ table }} ({{ columns }}) select {{ columns }} from {{ rows }};
+{%- endmacro %}

@@ -1,0 +1,43 @@
+{#- Views are replaced in place. dbt's own way makes a new view, renames it and drops the old one
+    with all that stands on it, so in each `dbt run` published_images would be gone for a moment and
+    its grants for good. Only a view whose columns have changed has to be dropped; the views on it
+    are made again in the same run. -#}
+{% materialization replaced_view, adapter='postgres' -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set view = this.incorporate(type='view') -%}
+    {%- set contract = config.get('contract') -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {%- if existing is not none and not existing.is_view -%}
+        {%- do adapter.drop_relation(existing) -%}
+    {%- endif -%}
+    {%- if contract and contract.enforced -%}
+        {%- do get_assert_columns_equivalent(sql) -%}
+    {%- endif -%}
+
+    {%- call statement('main') -%}
+        do $replace_view$
+        begin
+            create or replace view {{ view }} as (
+                {{ sql }}
+            );
+        exception when invalid_table_definition then
+            drop view {{ view }} cascade;
+            create view {{ view }} as (
+                {{ sql }}
+            );
+        end
+        $replace_view$
+    {%- endcall -%}
+
+    {%- do apply_grants(view, config.get('grants'), should_revoke(existing, full_refresh_mode=False)) -%}
+    {%- do persist_docs(view, model) -%}
+
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+    {{ return({'relations': [view]}) }}
+{%- endmaterialization %}

@@ -1,0 +1,16 @@
+{#- An edit of the label policy is in force when `dbt seed` ends, of all its files at once. A command
+    that runs int_label_policy_in_force itself has done so already. Runs on-run-end. -#}
+{% macro put_label_policy_in_force() -%}
+    {%- set in_force = ref('int_label_policy_in_force') -%}
+    {%- set seeded = ref('int_seeded_label_policy') -%}
+    {%- set is_run = 'model.label_refinery.int_label_policy_in_force' in selected_resources -%}
+    {%- if execute and flags.WHICH in ('seed', 'build') and not is_run and load_relation(in_force) -%}
+        {%- if not load_relation(seeded) -%}
+            {{ exceptions.raise_compiler_error(
+                "The label policy in force is still the earlier one: --full-refresh of the seeds has"
+                ~ " dropped the views that read them. `dbt run` makes them again."
+            ) }}
+        {%- endif -%}
+        {{ refill(in_force, seeded) }}
+    {%- endif -%}
+{%- endmacro %}

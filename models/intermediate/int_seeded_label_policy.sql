@@ -1,0 +1,83 @@
+with
+
+patterns as (
+    select
+        match,
+        regexp_replace({{ function('label_key') }}(pattern), '([\\%_])', '\\\1', 'g') as pattern
+    from {{ ref('denied_tag_patterns') }}
+),
+
+denied as (
+    select
+        array_agg(case match when 'exact' then pattern else '%' || pattern || '%' end) as patterns
+    from patterns
+),
+
+-- Below, where a file names a key twice against its tests, the stricter line counts. An empty
+-- is_withheld, or a handling that is misspelt, withholds until the tests are heeded.
+providers as (
+    select
+        provider,
+        jsonb_build_object(
+            'is_withheld', bool_or(coalesce(is_withheld, true)),
+            'minimum_accuracy', max(minimum_accuracy)
+        ) as treatment
+    from {{ ref('tag_providers') }}
+    group by provider
+),
+
+included as (
+    select
+        {{ function('label_key') }}(label) as label_key,
+        max(minimum_accuracy) as minimum_accuracy
+    from {{ ref('included_labels') }}
+    group by label_key
+),
+
+reviewed as (
+    select distinct {{ function('label_key') }}(label) as label_key
+    from {{ ref('reviewed_labels') }}
+),
+
+sensitive as (
+    select
+        {{ function('label_key') }}(label) as label_key,
+        jsonb_build_object(
+            'handling', case when bool_and(handling is not distinct from 'flag') then 'flag' else 'withhold' end,
+            'flag_category', min(category) filter (where handling = 'flag')
+        ) as treatment
+    from {{ ref('sensitive_labels') }}
+    group by label_key
+),
+
+policy as (
+    select
+        coalesce((select patterns from denied), '{}') as denied_tag_patterns,
+        (
+            select coalesce(jsonb_object_agg(provider, treatment), '{}')
+            from providers
+        ) as tag_providers,
+        (
+            select coalesce(jsonb_object_agg(label_key, minimum_accuracy), '{}')
+            from included
+        ) as included_labels,
+        (
+            select coalesce(jsonb_object_agg(label_key, true), '{}')
+            from reviewed
+        ) as reviewed_labels,
+        (
+            select coalesce(jsonb_object_agg(label_key, treatment), '{}')
+            from sensitive
+        ) as sensitive_labels,
+        (
+            select coalesce(jsonb_object_agg(original, corrected), '{}')
+            from {{ ref('label_corrections') }}
+        ) as label_corrections,
+        least(
+            {{ var('default_minimum_accuracy') }},
+            (select min(minimum_accuracy) from included),
+            (select min((treatment ->> 'minimum_accuracy')::numeric) from providers)
+        ) as lowest_minimum_accuracy
+)
+
+select * from policy
