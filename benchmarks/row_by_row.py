@@ -16,9 +16,9 @@ from psycopg.types.json import set_json_loads
 from benchmarks.contestants import Contestant, python
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command
+from benchmarks.reading_of_the_rules import MACHINE, Json, Policy, decide, key, trimmed
 from loader.connect import connect
 from review.files import FOLDER
-from tests.reading_of_the_rules import MACHINE, Json, Policy, decide, key, trimmed
 
 Item = TypeVar("Item")
 

@@ -19,7 +19,7 @@ from random import Random
 from unicodedata import category, normalize
 from urllib.parse import quote
 
-from reading_of_the_rules import Policy, Tag, decide, key
+from benchmarks.reading_of_the_rules import Policy, Tag, decide, key
 
 POLICY = Path(__file__).resolve().parent.parent / "seeds" / "label_policy"
 IMAGE_PROVIDER = "flickr"

@@ -23,6 +23,12 @@ from review.files import FOLDER
 from trial.sample import write_sample
 from trial.server import PROJECT, ROLE, Server, find_binaries
 
+# What `dbt seed` ends with, for tests that fill the seeds' tables themselves.
+PUT_IN_FORCE = """
+delete from refinery.int_label_policy_in_force;
+insert into refinery.int_label_policy_in_force select * from refinery.int_seeded_label_policy;
+"""
+
 # What a test records to be printed after the suite.
 SUMMARY = "summary"
 

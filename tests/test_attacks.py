@@ -26,9 +26,9 @@ from attacks import (
     shown_by_inclusion_list,
     withheld_labels,
 )
-from conftest import Database
-from reading_of_the_rules import Policy, json_text
+from conftest import PUT_IN_FORCE, Database
 
+from benchmarks.reading_of_the_rules import Policy, json_text
 from review.files import WHITE_SPACE, label_key, read
 
 OWN = Policy.read(POLICY)
@@ -41,7 +41,7 @@ MISTAKES = (
     "delete from refinery.denied_tag_patterns",
     "insert into refinery.included_labels (label)"
     " select label from refinery.sensitive_labels where handling = 'withhold'",
-    "select refinery.store_label_policy()",
+    PUT_IN_FORCE,
 )
 AFTER_MISTAKES = replace(
     OWN,

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from conftest import Database, edit
+from conftest import PUT_IN_FORCE, Database, edit
 
 from loader.errors import UserError
 from review.explain import explain
@@ -94,7 +94,7 @@ def test_the_histogram_counts_each_tag_once(
             want[provider, label, cut] += 1
     got = connection.execute(
         "select provider, label, (accuracy_bin * 100)::integer, images"
-        " from refinery.label_accuracy_histogram"
+        " from refinery.int_label_accuracy_histogram"
     ).fetchall()
     assert {row[:3]: row[3] for row in got} == want
     assert len({provider for provider, *_ in got}) >= 3
@@ -142,7 +142,7 @@ def test_the_queue_holds_what_nobody_has_reviewed(
 
 
 def test_a_second_refresh_counts_the_same(refreshed: Database) -> None:
-    everything = "select * from refinery.label_accuracy_histogram order by 1, 2, 3"
+    everything = "select * from refinery.int_label_accuracy_histogram order by 1, 2, 3"
     with refreshed.connect() as connection:
         before = connection.execute(everything).fetchall()
         refreshed.build("run", "--selector", "refresh")
@@ -200,7 +200,7 @@ def apply(connection: psycopg.Connection, folder: Path) -> None:
         with connection.cursor().copy(f"copy refinery.{file} from stdin") as copy:
             for line in read(file, folder):
                 copy.write_row([value or None for value in line.values.values()])
-    connection.execute("select refinery.store_label_policy()")
+    connection.execute(PUT_IN_FORCE)
 
 
 def test_a_preview_reads_as_a_table(connection: psycopg.Connection, folder: Path) -> None:

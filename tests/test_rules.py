@@ -11,12 +11,13 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from conftest import Database, fresh_database
+from conftest import PUT_IN_FORCE, Database, fresh_database
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.types.json import set_json_loads
-from reading_of_the_rules import (
+
+from benchmarks.reading_of_the_rules import (
     DECISIONS,
     MACHINE,
     PROBLEMS,
@@ -36,7 +37,6 @@ from reading_of_the_rules import (
     published,
     winners,
 )
-
 from trial.server import PROJECT, Server
 
 REAL_DATA = PROJECT.parent / "shared" / "data"
@@ -591,7 +591,7 @@ def compare(project: Database, policy: PolicyInUse, example: Example) -> Outcome
         connection.execute("set local jit = off")
         for name, rows in (policy.rows or {}).items():
             fill_seed(connection, name, rows)
-        connection.execute("select refinery.store_label_policy()")
+        connection.execute(PUT_IN_FORCE)
         fill(connection, example, project.compiled("int_machine_labels"))
         got = found(connection)
     assert_same(got, wanted(example, policy.reading))

@@ -1,4 +1,4 @@
-"""The rules for labels and tags once more, in plain Python, for tests to compare the SQL with."""
+"""The rules once more in plain Python: what tests compare the SQL with, and row by row runs."""
 
 import csv
 import json
