@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := benchmarks
 IMAGES ?= 200000
-SQL := models tests/evidence tests/label_policy tests/models
+SQL := functions models tests/evidence tests/label_policy tests/models
 
 # The user's files for `make run`; exported, so that no shell reads what is in them.
 LABELS ?=
@@ -57,6 +57,7 @@ lint: install ## ruff, sqlfluff, the label policy's files, dbt parse with warnin
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
 	@$(BIN)/python -m review check
 	@$(BIN)/dbt --quiet --warn-error parse --no-partial-parse
+	@$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
 
 test: lint ## everything that is checked: lint, dbt's tests and pytest, on real servers
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-postgres15 test-postgres18

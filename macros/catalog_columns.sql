@@ -1,7 +1,3 @@
-{#- The columns of the catalog's table, as select items: `of` names the relation to take them from,
-    `instead` maps a column to what to select in its place.
-
-    Postgres has no `select * except`, and the catalog's further columns must pass through. -#}
 {% macro catalog_columns(of, instead) -%}
     {%- if not execute -%}
         {{ of }}.*
@@ -17,7 +13,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The names of the catalog's columns with their types, or an error that says which is missing. -#}
 {% macro catalog_column_types() -%}
     {%- set table = load_relation(
         api.Relation.create(

@@ -1,4 +1,3 @@
-{#- Names the ten unreviewed labels that would show on most images, in dbt's log. -#}
 {% macro log_review_queue(queue) -%}
     {%- if execute and load_relation(queue) is not none -%}
         {%- set first_ten = run_query(

@@ -1,6 +1,3 @@
-{#- A table that each run empties and fills anew, in one transaction. The views on it stay, and their
-    readers see either all of the old rows or all of the new ones. dbt's own table is dropped and made
-    again, and the views on it with it. -#}
 {% materialization refilled_table, adapter='postgres' -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set table = this.incorporate(type='table') -%}
@@ -41,7 +38,7 @@
     {{ return({'relations': [table]}) }}
 {%- endmaterialization %}
 
-{#- Has a table hold the rows of another relation. The lock, so that of two writers the second empties
+{#- The lock, so that of two writers the second empties
     what the first has filled. -#}
 {% macro refill(table, rows) -%}
     {%- set columns = adapter.get_columns_in_relation(table) | map(attribute='quoted') | join(', ') -%}

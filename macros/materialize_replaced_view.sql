@@ -1,7 +1,3 @@
-{#- Views are replaced in place. dbt's own way makes a new view, renames it and drops the old one
-    with all that stands on it, so in each `dbt run` published_images would be gone for a moment and
-    its grants for good. Only a view whose columns have changed has to be dropped; the views on it
-    are made again in the same run. -#}
 {% materialization replaced_view, adapter='postgres' -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set view = this.incorporate(type='view') -%}

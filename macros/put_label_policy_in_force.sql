@@ -1,5 +1,3 @@
-{#- An edit of the label policy is in force when `dbt seed` ends, of all its files at once. A command
-    that runs int_label_policy_in_force itself has done so already. Runs on-run-end. -#}
 {% macro put_label_policy_in_force() -%}
     {%- set in_force = ref('int_label_policy_in_force') -%}
     {%- set seeded = ref('int_seeded_label_policy') -%}

@@ -1,5 +1,3 @@
-{#- Says what to do where the functions are not there, or are those of another version: `dbt build` makes
-    them, `dbt run` and `dbt test` leave them alone. Runs on-run-start. -#}
 {% macro require_functions() -%}
     {%- if execute and flags.WHICH in ('run', 'test') -%}
         {%- set signatures = [] -%}

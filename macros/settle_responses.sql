@@ -14,7 +14,6 @@
     select pg_advisory_unlock('{{ responses }}'::regclass::bigint);
 {%- endmacro %}
 
-{#- What settle_responses found; without it, as in a unit test, every response counts. -#}
 {% macro last_settled_response_id() -%}
     coalesce(
         nullif(current_setting('label_refinery.last_settled_response_id', true), '')::bigint,

@@ -1,4 +1,3 @@
-{#- What the best threshold is best for, or an error where the var says something else. -#}
 {% macro threshold_objective() -%}
     {%- set objective = var('threshold_objective') -%}
     {%- if execute and objective not in ('f1', 'precision') -%}

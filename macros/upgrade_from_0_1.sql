@@ -1,5 +1,3 @@
-{#- Keeps what stands on a view that has renamed a column since. Runs on-run-start, until nobody has a
-    database of 0.1 any more. -#}
 {% macro upgrade_from_0_1() -%}
     {%- set view = ref('stg_rekognition__responses') -%}
     {%- if execute and flags.WHICH == 'build' -%}
@@ -11,8 +9,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Drops what 0.1 has made and nothing uses any more, as a run-operation after `dbt build`. Postgres
-    refuses to drop what a view of somebody's own still stands on. -#}
 {% macro drop_what_0_1_left() -%}
     {%- set schema = target.schema -%}
     {%- set image = 'jsonb, text, text, text[], numeric[]' -%}

@@ -31,7 +31,7 @@ labelled as (
     left join lateral (
         select
             {{ function('label_key') }}(decided_labels.label) as label_key,
-            min(decided_labels.label collate "C") as label,
+            min(decided_labels.label collate "C") as label,  -- noqa: RF03
             max(decided_labels.accuracy) as accuracy
         from decided_labels
         where decided_labels.identifier = members.identifier
@@ -46,7 +46,7 @@ reference_counts as (
         min(label collate "C") as label,
         row_number() over (
             partition by set_name
-            order by count(*) desc, sum(accuracy) desc, label_key asc
+            order by count(*) desc, sum(accuracy) desc, label_key collate "C" asc
         ) as place
     from labelled
     where is_reference and label_key is not null

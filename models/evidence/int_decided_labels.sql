@@ -25,7 +25,8 @@ labelled as (
             {{ function('trim_white_space') }}(decided.name) as label,
             max(decided.accuracy) as accuracy,
             bool_or(decided.decision = 'published') as is_published
-        from {{ function('decided_tags') }}(
+        from
+            {{ function('decided_tags') }}(
                 images.tags,
                 images.provider,
                 machine_labels.provider,

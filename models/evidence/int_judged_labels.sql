@@ -40,7 +40,8 @@ looked_up as (
         where
             decided_labels.identifier = judgements.identifier
             and decided_labels.provider is not distinct from judgements.provider
-            and {{ function('label_key') }}(decided_labels.label) = {{ function('label_key') }}(judgements.label)
+            and {{ function('label_key') }}(decided_labels.label)
+            = {{ function('label_key') }}(judgements.label)
     ) as tag on true
 )
 

@@ -46,9 +46,10 @@ labelled as (
         response.label_model_version,
         response.response_id
     from new_responses as response
-    cross join lateral {{ function('response_labels') }}(
-        response.labels, (select corrections.corrected_by_original from corrections)
-    ) as found
+    cross join
+        lateral {{ function('response_labels') }}(
+            response.labels, (select corrections.corrected_by_original from corrections)
+        ) as found
     -- So that arrays are sorted below. Else Postgres may sort the documents, and take labels out of
     -- them in one process: 8.0 s instead of 5.4. It leaves no row out.
     offset 0 -- noqa: AM09

@@ -3,13 +3,12 @@ with
 patterns as (
     select
         match,
-        regexp_replace({{ function('label_key') }}(pattern), '([\\%_])', '\\\1', 'g') as pattern
+        regexp_replace({{ function('label_key') }}(pattern), '([\\%_])', '\\\1', 'g') as key
     from {{ ref('denied_tag_patterns') }}
 ),
 
 denied as (
-    select
-        array_agg(case match when 'exact' then pattern else '%' || pattern || '%' end) as patterns
+    select array_agg(case when match = 'exact' then key else '%' || key || '%' end) as patterns
     from patterns
 ),
 
@@ -43,8 +42,10 @@ sensitive as (
     select
         {{ function('label_key') }}(label) as label_key,
         jsonb_build_object(
-            'handling', case when bool_and(handling is not distinct from 'flag') then 'flag' else 'withhold' end,
-            'flag_category', min(category) filter (where handling = 'flag')
+            'handling',
+            case when bool_and(coalesce(handling = 'flag', false)) then 'flag' else 'withhold' end,
+            'flag_category',
+            min(category) filter (where handling = 'flag')
         ) as treatment
     from {{ ref('sensitive_labels') }}
     group by label_key

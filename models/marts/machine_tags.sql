@@ -16,7 +16,9 @@ tagged as (
         select
             coalesce(
                 jsonb_agg(
-                    {{ function('machine_tag') }}(label.name, label.accuracy, machine_labels.provider)
+                    {{ function('machine_tag') }}(
+                        label.name, label.accuracy, machine_labels.provider
+                    )
                     order by label.position
                 ),
                 '[]'

@@ -18,8 +18,8 @@ decided as (
         tag.decision
     from images
     left join machine_labels on images.identifier = machine_labels.identifier
-    cross join lateral
-        {{ function('decided_tags') }}(
+    cross join
+        lateral {{ function('decided_tags') }}(
             images.tags,
             images.provider,
             machine_labels.provider,

@@ -6,5 +6,7 @@ from {{ ref('label_corrections') }} as correction
 where not exists (
     select 1
     from {{ ref('included_labels') }} as included
-    where {{ function('label_key') }}(included.label) = {{ function('label_key') }}(correction.corrected)
+    where
+        {{ function('label_key') }}(included.label)
+        = {{ function('label_key') }}(correction.corrected)
 )

@@ -8,5 +8,7 @@ where
     and not exists (
         select 1
         from {{ ref('included_labels') }} as included
-        where {{ function('label_key') }}(included.label) = {{ function('label_key') }}(sensitive.label)
+        where
+            {{ function('label_key') }}(included.label)
+            = {{ function('label_key') }}(sensitive.label)
     )

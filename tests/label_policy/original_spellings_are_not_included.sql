@@ -5,5 +5,9 @@ select
     correction.corrected
 from {{ ref('label_corrections') }} as correction
 inner join {{ ref('included_labels') }} as included
-    on {{ function('label_key') }}(included.label) = {{ function('label_key') }}(correction.original)
-where {{ function('label_key') }}(correction.original) <> {{ function('label_key') }}(correction.corrected)
+    on
+        {{ function('label_key') }}(included.label)
+        = {{ function('label_key') }}(correction.original)
+where
+    {{ function('label_key') }}(correction.original)
+    <> {{ function('label_key') }}(correction.corrected)

@@ -4,5 +4,7 @@ from {{ ref('label_corrections') }} as correction
 where not exists (
     select 1
     from {{ ref('reviewed_labels') }} as reviewed
-    where {{ function('label_key') }}(reviewed.label) = {{ function('label_key') }}(correction.original)
+    where
+        {{ function('label_key') }}(reviewed.label)
+        = {{ function('label_key') }}(correction.original)
 )
