@@ -1,0 +1,90 @@
+"""A database of version 0.1 goes on after `dbt build`.
+
+upgrade/version_0_1.sql.gz is what pg_dump 15 made of one (--inserts, no comments): two images, two lines
+of a label file, a policy of three labels.
+"""
+
+import gzip
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import psycopg
+import pytest
+from conftest import Database
+
+DUMP = Path(__file__).with_name("upgrade") / "version_0_1.sql.gz"
+LABELLED, CATALOGS = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
+PUBLISHED = [
+    (LABELLED, ["dog", "Cat"]),
+    (CATALOGS, ["Dog"]),
+]
+READ = """
+select identifier::text, array(select tag ->> 'name' from jsonb_array_elements(tags) as tag)
+from refinery.published_images
+order by identifier
+"""
+STORE = "select identifier, names, accuracies, xmin::text, ctid::text from refinery.int_machine_labels"
+
+
+@pytest.fixture
+def version_0_1(database: Database) -> Iterator[Database]:
+    with database.connect() as connection:
+        connection.execute(gzip.decompress(DUMP.read_bytes()))
+        yield database
+
+
+def test_an_upgrade_keeps_data_and_views(version_0_1: Database, project: Database) -> None:
+    """Readers go on while it is built, and no image's labels are taken out of its response again."""
+    with version_0_1.connect() as connection, ThreadPoolExecutor(1) as threads:
+        before = connection.execute(STORE).fetchall()
+        done = Event()
+        reads = threads.submit(read_until, version_0_1, done)
+        try:
+            version_0_1.build("build", "--exclude-resource-type", "unit_test")
+        finally:
+            done.set()
+        assert reads.result() > 10
+        assert connection.execute(STORE).fetchall() == before
+        version_0_1.build("run-operation", "drop_what_0_1_left")
+        assert relations(connection) == relations_of(project)
+        assert connection.execute(READ).fetchall() == PUBLISHED
+
+
+def test_dbt_run_says_that_functions_are_missing(version_0_1: Database) -> None:
+    done = version_0_1.dbt("run", "--select", "labels")
+    assert done.returncode != 0
+    assert "run `dbt build` first" in done.stdout
+    with version_0_1.connect() as connection:
+        assert connection.execute(READ).fetchall() == PUBLISHED
+
+
+def read_until(database: Database, done: Event) -> int:
+    """Read what readers read, until told to stop; return how often."""
+    reads = 0
+    with database.connect() as connection:
+        while not done.is_set():
+            assert connection.execute(READ).fetchall() == PUBLISHED
+            assert connection.execute("select * from refinery.rejected_responses").fetchall()
+            reads += 1
+    return reads
+
+
+def relations(connection: psycopg.Connection) -> set[str]:
+    """Return the relations and functions of the target schema."""
+    found = connection.execute(
+        """
+        select relname from pg_class
+        where relnamespace = 'refinery'::regnamespace and relkind in ('r', 'v')
+        union all
+        select oid::regprocedure::text from pg_proc
+        where pronamespace = 'refinery'::regnamespace
+        """
+    )
+    return {name for (name,) in found}
+
+
+def relations_of(database: Database) -> set[str]:
+    with database.connect() as connection:
+        return relations(connection)
