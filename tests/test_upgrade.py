@@ -1,7 +1,7 @@
 """A database of version 0.1 goes on after `dbt build`.
 
-upgrade/version_0_1.sql.gz is what pg_dump 15 made of one (--inserts, no comments): two images, two lines
-of a label file, a policy of three labels.
+upgrade/version_0_1.sql.gz is what pg_dump 15 made of one (--inserts, no comments): two images, two
+lines of a label file, a policy of three labels.
 """
 
 import gzip
@@ -25,7 +25,9 @@ select identifier::text, array(select tag ->> 'name' from jsonb_array_elements(t
 from refinery.published_images
 order by identifier
 """
-STORE = "select identifier, names, accuracies, xmin::text, ctid::text from refinery.int_machine_labels"
+STORE = (
+    "select identifier, names, accuracies, xmin::text, ctid::text from refinery.int_machine_labels"
+)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def version_0_1(database: Database) -> Iterator[Database]:
 
 
 def test_an_upgrade_keeps_data_and_views(version_0_1: Database, project: Database) -> None:
-    """Readers go on while it is built, and no image's labels are taken out of its response again."""
+    """Readers go on while it is built, and no response is read again."""
     with version_0_1.connect() as connection, ThreadPoolExecutor(1) as threads:
         before = connection.execute(STORE).fetchall()
         done = Event()

@@ -1,0 +1,111 @@
+"""Label Refinery as a package of another dbt project, as docs/architecture.md says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from conftest import Database
+
+from loader.connect import PROJECT
+
+READ = "select identifier, tags, sensitivity from {}.published_images order by identifier"
+MAY_READ = "select has_table_privilege('picture_reader', 'another.published_images', 'select')"
+FILES = {
+    "packages.yml": f"packages:\n  - local: {PROJECT}\n",
+    "dbt_project.yml": """
+name: another_catalog
+version: 1.0.0
+profile: another_catalog
+vars:
+  label_refinery:
+    catalog_schema: pictures
+    catalog_table: picture
+models:
+  label_refinery:
+    +grants:
+      select: [picture_reader]
+    evidence:
+      +enabled: false
+seeds:
+  label_refinery:
+    evidence:
+      +enabled: false
+""",
+    "profiles.yml": """
+another_catalog:
+  target: dev
+  outputs:
+    dev:
+      type: postgres
+      host: "{{ env_var('PGHOST') }}"
+      port: 5432
+      user: "{{ env_var('PGUSER') }}"
+      password: ""
+      dbname: "{{ env_var('PGDATABASE') }}"
+      schema: another
+      threads: 8
+""",
+    "models/cats.sql": """
+select identifier from {{ ref('published_images') }} where tags @> '[{"name": "Cat"}]'
+""",
+}
+
+
+@pytest.fixture
+def another_project(tmp_path: Path) -> Path:
+    folder = tmp_path / "another"
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_a_project_with_the_package_publishes_the_same_tags(
+    sample: Database, another_project: Path
+) -> None:
+    with sample.connect() as connection:
+        connection.execute("create schema pictures")
+        connection.execute("create table pictures.picture as select * from catalog.image")
+        connection.execute("create role picture_reader")
+        try:
+            build(sample, another_project, "deps")
+            build(sample, another_project, "build", "--exclude-resource-type", "unit_test")
+            own = connection.execute(READ.format("refinery")).fetchall()
+            assert connection.execute(READ.format("another")).fetchall() == own
+            assert len(own) == 20_000
+            # Its own models are dbt's: a view of another oid each time. Ours is replaced in place,
+            # and those who may read it still may.
+            before = oids(connection)
+            build(sample, another_project, "run", "--select", "cats", "published_images")
+            after = oids(connection)
+            assert after["cats"] != before["cats"]
+            assert after["published_images"] == before["published_images"]
+            assert connection.execute(MAY_READ).fetchone() == (True,)
+        finally:
+            connection.execute("drop schema if exists another, pictures cascade")
+            connection.execute("drop role picture_reader")
+
+
+def build(database: Database, folder: Path, *arguments: str) -> None:
+    """Run dbt in another project's folder, as a program: it has another project in memory."""
+    dbt = Path(sys.executable).with_name("dbt")
+    done = subprocess.run(
+        [dbt, "--no-use-colors", *arguments, "--log-level-file", "none"],
+        cwd=folder,
+        env=database.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def oids(connection: psycopg.Connection) -> dict[str, int]:
+    return dict(
+        connection.execute(
+            "select relname, oid::int from pg_class where relnamespace = 'another'::regnamespace"
+        ).fetchall()
+    )
