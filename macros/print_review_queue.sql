@@ -1,5 +1,5 @@
-{#- Names the ten unreviewed labels that would show on most images, in dbt's log. -#}
-{% macro log_review_queue(queue) -%}
+{#- Names the ten unreviewed labels that would show on most images, even where dbt is quiet. -#}
+{% macro print_review_queue(queue) -%}
     {%- if execute and load_relation(queue) is not none -%}
         {%- set first_ten = run_query(
             "select label, images_if_included from " ~ queue ~ " limit 10"
@@ -9,9 +9,8 @@
             {%- do names.append(row[0] ~ " (" ~ row[1] ~ ")") -%}
         {%- endfor -%}
         {%- if names -%}
-            {%- do log(
-                "Labels that await review, with images that would show them: " ~ names | join(", "),
-                info=true
+            {%- do print(
+                "Labels that await review, with images that would show them: " ~ names | join(", ")
             ) -%}
         {%- endif -%}
     {%- endif -%}
