@@ -65,9 +65,16 @@ class Database:
             check=False,
         )
 
-    def loader(self, *arguments: str) -> str:
+    def loader(self, *arguments: str | Path) -> str:
         """Run a loader command that has to succeed, and return what it printed."""
-        done = self.run(sys.executable, "-m", "loader", *arguments)
+        return self._succeed("loader", *arguments)
+
+    def trial(self, *arguments: str | Path) -> str:
+        """The same with a command of trial."""
+        return self._succeed("trial", *arguments)
+
+    def _succeed(self, module: str, *arguments: str | Path) -> str:
+        done = self.run(sys.executable, "-m", module, *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
@@ -194,7 +201,7 @@ def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     catalog, labels = write_sample(folder)
     with fresh_database(server, "sample", folder) as fresh:
         fresh.loader("init")
-        fresh.loader("load-catalog", str(catalog))
+        fresh.trial("load-catalog", catalog)
         fresh.loader("load", str(labels))
         fresh.dbt("build", "--select", "*")
         yield fresh

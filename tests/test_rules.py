@@ -660,7 +660,7 @@ def real_data(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
         (folder / name).write_bytes(b"".join(part))
     with fresh_database(server, "real_data", folder) as fresh:
         fresh.loader("init")
-        fresh.loader("load-catalog", str(REAL_DATA / "catalog_images.csv"))
+        fresh.trial("load-catalog", REAL_DATA / "catalog_images.csv")
         fresh.loader("load", str(folder / "first.jsonl"))
         fresh.build("build", "--exclude-resource-type", "unit_test")
         first_rows = row_versions(fresh)

@@ -28,7 +28,7 @@ def user(
 
 
 def run(user: Database, labels: str = "", catalog: str | Path = "") -> tuple[int, str, str]:
-    done = user.run(sys.executable, "-m", "trial.run", "--labels", labels, "--catalog", catalog)
+    done = user.run(sys.executable, "-m", "trial", "run", "--labels", labels, "--catalog", catalog)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 
@@ -67,7 +67,7 @@ def test_files_that_do_not_do_stop_it_at_once(
     user: Database, labels: str, catalog: str, words: str
 ) -> None:
     status, summary, steps = run(user, labels, catalog)
-    assert (status, summary) in ((1, ""), (1, "6 files of the label policy are in order\n"))
+    assert (status, summary) == (1, "")
     assert words in steps.splitlines()[-1]
 
 
