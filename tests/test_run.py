@@ -47,6 +47,7 @@ def test_own_files_twice(user: Database, tmp_path: Path) -> None:
     assert counts["images in the catalog: catalog_images"] == 300
     assert counts["lines loaded; 2 rejected, 0 of another shape"] == 201
     assert "Nothing has changed" not in summary
+    assert "Labels that await review, with images that would show them: " in steps
 
     status, again, steps = run(user, f"'{labels}'", catalog)
     assert status == 0

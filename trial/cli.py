@@ -33,7 +33,10 @@ def main() -> None:
 @click.option("--labels", default="", help="Label files and globs, in one string.")
 @click.option("--catalog", metavar="FILE", default="", help="A catalog file, as for load-catalog.")
 def run(labels: str, catalog: str) -> None:
-    """Load, build and sum up; with the sample, unless files are named."""
+    """Load, build and sum up what is where.
+
+    Where no files are named: what the database holds, else the sample.
+    """
     make_run.run(labels, catalog)
 
 
@@ -64,9 +67,10 @@ def psql() -> None:
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=FOLDER)
 def sample(folder: Path) -> None:
-    """Write a sample catalog and its labels into FOLDER (default: ./sample).
+    """Write a sample catalog and its labels.
 
-    A file that is already there stays as it is. The paths of both are printed.
+    FOLDER is ./sample by default. A file that is there already stays as it is. The paths of both
+    files are printed.
     """
     for path in write_sample(folder):
         click.echo(path)
@@ -75,7 +79,10 @@ def sample(folder: Path) -> None:
 @main.command("load-catalog")
 @click.argument("file", type=click.Path(path_type=Path))
 def load_catalog_(file: Path) -> None:
-    """Make catalog.image hold FILE: .csv or .tsv with a header, or these .gz."""
+    """Make catalog.image hold a catalog file.
+
+    FILE is a .csv or .tsv with a header, or one of these with .gz.
+    """
     with connect() as connection:
         rows = load_catalog(connection, file)
     if rows is None:

@@ -127,11 +127,19 @@ def build() -> None:
 
 
 def run_program(*command: str | Path) -> int:
-    """Run one of the project's programs and return its exit status; what it says goes to stderr."""
+    """Run one of the project's programs, pass on what it said, and return its exit status."""
     environment = os.environ | connection_environment() | password()
-    # Not subprocess.run, which kills after Ctrl-C: dbt then cancels its statements in Postgres.
-    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=sys.stderr) as program:
-        return program.wait()
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as program:
+        try:
+            said, _ = program.communicate()
+        except KeyboardInterrupt:
+            program.communicate()  # dbt cancels what runs in Postgres, and says so at length
+            raise
+    if said:
+        log.info("%s", said.rstrip())
+    return program.returncode
 
 
 def password() -> dict[str, str]:
