@@ -20,6 +20,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from loader.connect import OWN_SERVER
 from loader.schema import create_schema
 from review.files import FOLDER
+from trial.catalog import load_catalog
 from trial.sample import write_sample
 from trial.server import PROJECT, ROLE, Server, find_binaries
 
@@ -65,16 +66,9 @@ class Database:
             check=False,
         )
 
-    def loader(self, *arguments: str | Path) -> str:
+    def loader(self, *arguments: str) -> str:
         """Run a loader command that has to succeed, and return what it printed."""
-        return self._succeed("loader", *arguments)
-
-    def trial(self, *arguments: str | Path) -> str:
-        """The same with a command of trial."""
-        return self._succeed("trial", *arguments)
-
-    def _succeed(self, module: str, *arguments: str | Path) -> str:
-        done = self.run(sys.executable, "-m", module, *arguments)
+        done = self.run(sys.executable, "-m", "loader", *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
@@ -201,7 +195,8 @@ def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     catalog, labels = write_sample(folder)
     with fresh_database(server, "sample", folder) as fresh:
         fresh.loader("init")
-        fresh.trial("load-catalog", catalog)
+        with fresh.connect() as connection:
+            load_catalog(connection, catalog)
         fresh.loader("load", str(labels))
         fresh.dbt("build", "--select", "*")
         yield fresh

