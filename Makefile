@@ -34,10 +34,10 @@ $(VENV)/installed: requirements.lock
 	@touch $@
 
 run: install ## from label files to published tags; LABELS=… CATALOG=… for your own files
-	@$(BIN)/python -m trial.run --labels "$$LABELS" --catalog "$$CATALOG"
+	@$(BIN)/python -m trial run --labels "$$LABELS" --catalog "$$CATALOG"
 
 psql: install ## open the database in psql
-	@PGOPTIONS='-c search_path=refinery' $(BIN)/python -m loader psql
+	@PGOPTIONS='-c search_path=refinery' $(BIN)/python -m trial psql
 
 policy-preview: install ## what your edits in seeds/label_policy would change
 	@$(BIN)/python -m review preview
@@ -90,6 +90,6 @@ lock: ## resolve pyproject.toml into requirements.lock and the benchmark's; need
 		--output-file requirements.lock
 
 clean: ## stop the embedded server and delete all that make and dbt have made
-	@[ ! -e .postgres ] || $(BIN)/python -m loader server remove
+	@[ ! -e .postgres ] || $(BIN)/python -m trial server remove
 	@rm -rf $(VENV) $(BENCH)/.venv $(BENCH)/data sample galleries target logs
 	@rm -rf .pytest_cache .ruff_cache .hypothesis

@@ -90,7 +90,7 @@ def create_catalog(inputs: Inputs) -> None:
     create(CATALOG, "template1")
     use(CATALOG)
     log.info("Loading the catalog of %s images", f"{2 * inputs.images:,}")
-    succeed(python("loader", "load-catalog", inputs.catalog))
+    succeed(python("trial", "load-catalog", inputs.catalog))
     # So that nobody pays for it in a run: all tuples are frozen and seen by all.
     with psycopg.connect(autocommit=True) as connection:
         connection.execute("vacuum (freeze, analyze) catalog.image")

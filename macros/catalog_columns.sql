@@ -25,7 +25,7 @@
         {{ exceptions.raise_compiler_error(
             "There is no table " ~ var('catalog_schema') ~ "." ~ var('catalog_table')
             ~ ". Set the vars catalog_schema and catalog_table, or load one with"
-            ~ " `python -m loader load-catalog FILE`."
+            ~ " `python -m trial load-catalog FILE`."
         ) }}
     {%- endif -%}
     {%- set types = {} -%}

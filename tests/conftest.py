@@ -20,6 +20,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from loader.connect import OWN_SERVER
 from loader.schema import create_schema
 from review.files import FOLDER
+from trial.catalog import load_catalog
 from trial.sample import write_sample
 from trial.server import PROJECT, ROLE, Server, find_binaries
 
@@ -200,7 +201,8 @@ def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     catalog, labels = write_sample(folder)
     with fresh_database(server, "sample", folder) as fresh:
         fresh.loader("init")
-        fresh.loader("load-catalog", str(catalog))
+        with fresh.connect() as connection:
+            load_catalog(connection, catalog)
         fresh.loader("load", str(labels))
         fresh.dbt("build", "--select", "*")
         yield fresh

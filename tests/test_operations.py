@@ -511,7 +511,7 @@ def test_a_password_is_never_shown(server: Server, database: Database, tmp_path:
         assert "password authentication failed" in words
         assert "PGPASSWORD" in words
         words += fails(database, "load", file, **wrong)
-        for arguments in (["init"], ["status"], ["server", "env"]):
+        for arguments in (["init"], ["status"]):
             done = run(database, *arguments, **right)
             assert done.returncode == 0, done.stderr
             words += done.stdout + done.stderr
@@ -748,16 +748,11 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
         ("load --max-rejects=-1 file", "-1 is no count"),
         ("load --max-rejects=1.5 file", "1.5 is no count"),
         ("load --unknown file", "--unknown"),
-        ("load-catalog", "FILE"),
-        ("load-catalog one two", "two"),
         ("status file", "file"),
         ("rejects --unknown", "--unknown"),
         ("retry-rejects file", "file"),
         ("forget", "FILE"),
         ("forget one two", "two"),
-        ("psql now", "now"),
-        ("server", "action"),
-        ("server restart", "restart"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(
@@ -773,7 +768,7 @@ def test_wrong_usage_exits_with_2_and_says_why(
 
 @pytest.mark.usefixtures("no_server")
 @pytest.mark.parametrize(
-    "command", ["init", "load", "status", "rejects", "retry-rejects", "forget", "server"]
+    "command", ["init", "load", "status", "rejects", "retry-rejects", "forget"]
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

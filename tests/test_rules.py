@@ -37,6 +37,8 @@ from benchmarks.reading_of_the_rules import (
     published,
     winners,
 )
+
+from trial.catalog import load_catalog
 from trial.server import PROJECT, Server
 
 REAL_DATA = PROJECT.parent / "shared" / "data"
@@ -660,7 +662,8 @@ def real_data(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
         (folder / name).write_bytes(b"".join(part))
     with fresh_database(server, "real_data", folder) as fresh:
         fresh.loader("init")
-        fresh.loader("load-catalog", str(REAL_DATA / "catalog_images.csv"))
+        with fresh.connect() as connection:
+            load_catalog(connection, REAL_DATA / "catalog_images.csv")
         fresh.loader("load", str(folder / "first.jsonl"))
         fresh.build("build", "--exclude-resource-type", "unit_test")
         first_rows = row_versions(fresh)

@@ -1,17 +1,18 @@
 """The embedded server: started, asked, stopped, and in the way."""
 
-import subprocess
-import sys
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from conftest import BINARIES
 
-from loader.connect import OWN_SERVER
 from loader.errors import UserError
-from trial.server import PROJECT, Server, find_binaries
+from trial.cli import main
+from trial.server import Server, find_binaries
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_it_listens_on_no_port_and_lets_nobody_else_in(fresh: Server) -> None:
 def test_it_starts_after_it_was_killed(fresh: Server) -> None:
     fresh.start()
     pid = int((fresh.data / "postmaster.pid").read_text().split()[0])
-    subprocess.run(["kill", "-9", str(pid)], check=True)  # noqa: S607 - the system's kill
+    os.kill(pid, signal.SIGKILL)
     fresh.start()
     assert fresh.is_up()
 
@@ -94,16 +95,9 @@ def test_binaries_that_are_not_there_are_an_error(monkeypatch: pytest.MonkeyPatc
 
 
 def test_with_an_own_server_no_other_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in OWN_SERVER:
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PGHOST", "/nowhere")
-    done = subprocess.run(
-        [sys.executable, "-m", "loader", "server", "start"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
+    done = CliRunner().invoke(main, ["server", "start"])
+    assert done.exit_code == 1
     assert "left alone" in done.stderr
 
 
@@ -114,13 +108,20 @@ def test_env_resolves_a_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PGSERVICEFILE", str(services))
     monkeypatch.setenv("PGSERVICE", "mine")
-    done = subprocess.run(
-        [sys.executable, "-m", "loader", "server", "env"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-    )
+    monkeypatch.setenv("PGPASSWORD", "secret too")
+    done = CliRunner().invoke(main, ["server", "env"])
+    assert done.exit_code == 0
     assert "export PGHOST=db.example.org" in done.stdout
     assert """export PGUSER='it'"'"'s me'""" in done.stdout
     assert "export PGDATABASE=pics" in done.stdout
-    assert "secret" not in done.stdout + done.stderr
+    assert "secret" not in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["server", "server restart", "psql now", "load-catalog", "load-catalog a b", "run a", "what"],
+)
+def test_wrong_usage_exits_with_2_and_says_why(arguments: str) -> None:
+    done = CliRunner().invoke(main, arguments.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Error: " in done.stderr

@@ -1,56 +1,59 @@
 """What `make run` does: from label files to published tags, and a summary of what is where."""
 
-import argparse
+import json
 import logging
 import os
-import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.pq import Conninfo
-from tqdm import tqdm
 
-import review.__main__ as policy
-from loader.connect import connect, connection_environment, has_own_server
-from loader.errors import UserError, exit_status
+from loader.connect import PROJECT, connect, connection_environment, has_own_server
+from loader.errors import UserError
 from loader.files import LabelFile, find_files
 from loader.load import load_files
 from loader.schema import create_schema
-from review.live import relation
 from trial.catalog import catalog_origin, load_catalog
-from trial.sample import write_sample
-from trial.server import PROJECT, Server
+from trial.sample import FOLDER, write_sample
+from trial.server import Server
 
-log = logging.getLogger("run")
-
-SAMPLE = Path("sample")
-AWAIT_REVIEW = re.compile(r"Labels that await review.*")
-DBT_STEP = re.compile(r"(\d+) of (\d+) (OK|PASS|WARN|FAIL|ERROR|SKIP)\b")
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class State:
-    """What the published tags follow from: equal states, equal tags."""
+def run(labels: str, catalog: str) -> None:
+    """Check, start, load, build and sum up; the first step that fails ends it.
 
-    catalog: str | None
-    newest_response: int
-    policy: str
+    `labels` are paths and globs as a shell reads them. An empty string names no file.
+    """
+    label_files = find_files(split_words(labels))
+    check_policy()
+    if not has_own_server():
+        step("Starting the embedded Postgres")
+        Server.of_project().start()
+    if label_files or catalog:
+        make_room_for_own_files()
+    with connect() as connection:
+        before = read_state(connection)
+        create_schema(connection)
+        catalog_path, label_files = choose_files(connection, catalog, label_files)
+        step("Loading")
+        if catalog_path:
+            load_catalog_file(connection, catalog_path)
+    if label_files:
+        load_files(label_files)
+    step("Building tags and views with dbt, and testing them; logs/dbt.log says how far it is")
+    build()
+    with connect() as connection:
+        print_summary(connection, is_changed=read_state(connection) != before)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run all steps; return 0 if each succeeded, else 1."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
-    logging.getLogger("psycopg").setLevel(logging.ERROR)  # as python -m loader
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", default="", help="label files and globs, in one string")
-    parser.add_argument("--catalog", default="", help="a catalog file, .csv or .tsv, .gz allowed")
-    options = parser.parse_args(arguments)
-    return exit_status(lambda: run(split_words(options.labels), options.catalog))
+def step(what: str) -> None:
+    """Say what is being done, as each of these takes seconds."""
+    log.info("▸ %s", what)
 
 
 def split_words(text: str) -> list[str]:
@@ -59,58 +62,6 @@ def split_words(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise UserError(f"LABELS={text} cannot be read: {error}") from None
-
-
-def run(labels: list[str], catalog: str) -> None:
-    """Check, start, load, build and sum up; the first step that fails ends it."""
-    label_files = find_files(labels)
-    if policy.main(["check"]) != 0:
-        raise UserError("the label policy is not in order; mend the lines above first")
-    if not has_own_server():
-        step("Starting the embedded Postgres")
-        Server.of_project().start()
-    if labels or catalog:
-        make_room_for_own_files()
-    before = read_state()
-    with connect() as connection:
-        create_schema(connection)
-        catalog_path, label_files = choose_files(connection, catalog, label_files)
-        step("Loading")
-        if catalog_path:
-            load_catalog_file(connection, catalog_path)
-    if label_files:
-        load_files(label_files)
-    step("Building tags and views with dbt, and testing them")
-    build()
-    print_summary(is_changed=read_state() != before)
-
-
-def step(what: str) -> None:
-    """Say what is being done, as each of these takes seconds."""
-    log.info("▸ %s", what)
-
-
-def choose_files(
-    connection: psycopg.Connection, catalog: str, label_files: list[LabelFile]
-) -> tuple[Path | None, list[LabelFile]]:
-    """Return the user's files; else the sample's, where the database holds no other catalog."""
-    origin = catalog_origin(connection)
-    if catalog or label_files:
-        if not catalog and not origin.exists:
-            raise UserError("there is no table catalog.image yet: add CATALOG=… to load one")
-        return (Path(catalog) if catalog else None), label_files
-    if origin.exists and not is_sample(origin.file):
-        log.info("No files were named: running on what the database holds.")
-        return None, []
-    if not (SAMPLE / "labels.jsonl").exists():
-        step("Making the sample: 20,000 images, 15,000 of them labelled")
-    catalog_path, labels_path = write_sample(SAMPLE)
-    return catalog_path, find_files([str(labels_path)])
-
-
-def is_sample(file: str | None) -> bool:
-    """Whether a catalog's origin is the sample."""
-    return file == str(SAMPLE / "catalog.csv")
 
 
 def make_room_for_own_files() -> None:
@@ -128,6 +79,29 @@ def make_room_for_own_files() -> None:
     Server.of_project().recreate_database()
 
 
+def is_sample(file: str | None) -> bool:
+    """Whether a catalog's origin is the sample."""
+    return file == str(FOLDER / "catalog.csv")
+
+
+def choose_files(
+    connection: psycopg.Connection, catalog: str, label_files: list[LabelFile]
+) -> tuple[Path | None, list[LabelFile]]:
+    """Return the user's files; else the sample's, where the database holds no other catalog."""
+    origin = catalog_origin(connection)
+    if catalog or label_files:
+        if not catalog and not origin.exists:
+            raise UserError("there is no table catalog.image yet: add CATALOG=… to load one")
+        return (Path(catalog) if catalog else None), label_files
+    if origin.exists and not is_sample(origin.file):
+        log.info("No files were named: running on what the database holds.")
+        return None, []
+    if not (FOLDER / "labels.jsonl").exists():
+        step("Making the sample: 20,000 images, 15,000 of them labelled")
+    catalog_path, labels_path = write_sample(FOLDER)
+    return catalog_path, find_files([str(labels_path)])
+
+
 def load_catalog_file(connection: psycopg.Connection, path: Path) -> None:
     """Load a catalog file and say what came of it."""
     rows = load_catalog(connection, path)
@@ -137,63 +111,54 @@ def load_catalog_file(connection: psycopg.Connection, path: Path) -> None:
         log.info("%s: %s images", path, f"{rows:,}")
 
 
+def check_policy() -> None:
+    """Check the label policy's files, before anything is changed."""
+    if run_program(sys.executable, "-m", "review", "check") != 0:
+        raise UserError("the label policy is not in order; mend the lines above first")
+
+
 def build() -> None:
-    """Run `dbt build`, with a bar on a terminal and what it says of failures."""
-    command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "build"]
-    command += ["--select", "*"]  # the evidence too, which dbt by itself leaves out
-    command += ["--exclude-resource-type", "unit_test"]  # they test the code, not the data
-    said = []
-    with subprocess.Popen(
-        command, cwd=PROJECT, env=dbt_environment(), stdout=subprocess.PIPE, text=True
-    ) as dbt:
-        assert dbt.stdout is not None  # noqa: S101 - it is a pipe
-        with tqdm(disable=None, unit="step", desc="dbt build") as bar:
-            for line in dbt.stdout:
-                said.append(line)
-                if found := DBT_STEP.search(line):
-                    bar.total = int(found[2])
-                    bar.update()
-    if dbt.returncode != 0:
-        failures = [line for line in said if not re.search(r" (START|PASS|OK|SKIP) ", line)]
-        log.error("%s", "".join(failures).strip())
+    """Let dbt build and test all; it says what fails, and which labels await review."""
+    dbt = Path(sys.executable).with_name("dbt")
+    all_nodes = ("--select", "*")  # the evidence too, which dbt by itself leaves out
+    no_unit_tests = ("--exclude-resource-type", "unit_test")  # they test the code, not the data
+    if run_program(dbt, "--quiet", "--no-use-colors", "build", *all_nodes, *no_unit_tests) != 0:
         raise UserError("dbt did not finish; what failed stands above, more in logs/dbt.log")
-    steps = [found for line in said if (found := DBT_STEP.search(line))]
-    log.info("dbt build: %s steps, none failed", len(steps))
-    for line in said:
-        if found := AWAIT_REVIEW.search(line):
-            log.info("%s", found[0])
 
 
-def dbt_environment() -> dict[str, str]:
-    """Return the environment for dbt, which reads no PGSERVICE."""
-    passwords = [option.val for option in Conninfo.get_defaults() if option.keyword == b"password"]
-    secret = {"PGPASSWORD": passwords[0].decode()} if passwords and passwords[0] else {}
-    return os.environ | connection_environment() | secret
+def run_program(*command: str | Path) -> int:
+    """Run one of the project's programs, pass on what it said, and return its exit status."""
+    environment = os.environ | connection_environment() | password()
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as program:
+        try:
+            said, _ = program.communicate()
+        except KeyboardInterrupt:
+            program.communicate()  # dbt cancels what runs in Postgres, and says so at length
+            raise
+    if said:
+        log.info("%s", said.rstrip())
+    return program.returncode
 
 
-def read_state() -> State:
-    """Return what the published tags follow from at this moment."""
-    with connect() as connection:
-        catalog = catalog_origin(connection).fingerprint
-        if not has_relations(connection):
-            return State(catalog, 0, "")
-        query = sql.SQL(
-            "select (select coalesce(max(response_id), 0) from {}), md5(policy::text)"
-            " from {} as policy"
-        ).format(relation("machine_tags"), relation("int_label_policy"))
-        newest_response, digest = connection.execute(query).fetchone() or (0, "")
-    return State(catalog, newest_response, digest)
+def password() -> dict[str, str]:
+    """Return the password for dbt, which reads no PGSERVICE."""
+    found = [option.val for option in Conninfo.get_defaults() if option.keyword == b"password"]
+    return {"PGPASSWORD": found[0].decode()} if found and found[0] else {}
 
 
-def has_relations(connection: psycopg.Connection) -> bool:
-    """Whether an earlier run has built the models in this database."""
-    names = [relation(name).as_string(connection) for name in ("machine_tags", "int_label_policy")]
-    (missing,) = connection.execute(
-        "select count(*) from unnest(%s::text[]) as name where to_regclass(name) is null", (names,)
-    ).fetchone() or (1,)
-    return bool(missing == 0)
+def models() -> dict[str, sql.Identifier]:
+    """Return the models' relations by name, as dbt last read the project; empty if it never did."""
+    manifest = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
+    nodes = json.loads(manifest.read_text())["nodes"].values() if manifest.exists() else ()
+    return {node["name"]: sql.Identifier(node["schema"], node["alias"]) for node in nodes}
 
 
+STATE = """
+select md5(policy::text), (select max(response_id) from {machine_tags})
+from {int_label_policy} as policy
+"""
 COUNTS = """
 select
     (select count(*) from {catalog_images}) as images,
@@ -206,16 +171,22 @@ select
 DECISIONS = "select decision, count(*) from {tag_decisions} group by 1 order by 2 desc"
 
 
-def print_summary(is_changed: bool) -> None:
+def read_state(connection: psycopg.Connection) -> tuple[object, ...] | None:
+    """Return what the published tags follow from: equal states, equal tags. None before a build."""
+    catalog = catalog_origin(connection).fingerprint
+    try:
+        state = connection.execute(sql.SQL(STATE).format(**models())).fetchone()
+    except (KeyError, errors.UndefinedTable):
+        return None
+    return (catalog, *(state or ()))
+
+
+def print_summary(connection: psycopg.Connection, is_changed: bool) -> None:
     """Print what is where, in at most 25 lines."""
-    models = ("catalog_images", "machine_tags", "rejected_responses", "tag_decisions")
-    relations = {name: relation(name) for name in models}
-    with connect() as connection:
-        counts = connection.execute(sql.SQL(COUNTS).format(**relations)).fetchone() or ()
-        decisions = dict(connection.execute(sql.SQL(DECISIONS).format(**relations)).fetchall())
+    counts = connection.execute(sql.SQL(COUNTS).format(**models())).fetchone() or ()
     images, labelled, labels, loaded, rejected, misshapen = (f"{count:,}" for count in counts)
-    published = decisions.pop("published", 0)
-    tags = published + sum(decisions.values())
+    decisions = dict(connection.execute(sql.SQL(DECISIONS).format(**models())).fetchall())
+    tags, published = sum(decisions.values()), decisions.pop("published", 0)
     rows = [
         (loaded, f"lines loaded; {rejected} rejected, {misshapen} of another shape"),
         (labels, f"machine labels of {labelled} images, all kept: machine_tags"),
@@ -235,7 +206,3 @@ Next: make psql                        look into published_images and tag_decisi
       make galleries                   a page of each label's images, for reviewers
       .venv/bin/dbt seed               after an edit in seeds/label_policy: it is live
       make run LABELS=… CATALOG=…      the same with your own files"""
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Make sample data: a catalog of images (CSV) and the labels of a machine for them (JSON lines).
+"""Sample data: a catalog of images (CSV) and the labels of a machine for them (JSON lines).
 
 The label file matches the published statistics of the labelled set (100 million images, 1.2
 billion labels): 12.33 labels an image, confidence 79.93 in the mean and 81.38 in the median,
@@ -7,20 +7,18 @@ confidences are dealt from shuffled decks that hold them exactly.
 
 Both files also have what real files have, at fixed places: images without labels, an image that
 comes twice, a line that is no JSON, a last line that is cut off, and malformed tags.
-The same seed, size and vocabulary give the same bytes. Images, creators, titles and addresses are
-made up.
+The same seed, size and reviewed labels give the same bytes. Images, creators, titles and addresses
+are made up.
 """
 
-import argparse
 import csv
 import json
 import random
 import uuid
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 
 def _names(text: str) -> list[str]:
@@ -28,16 +26,23 @@ def _names(text: str) -> list[str]:
 
 
 SEED = 20_240
+FOLDER = Path("sample")
 REVIEWED_LABELS = Path(__file__).parent.parent / "seeds/label_policy/reviewed_labels.csv"
 
-LABELS_PER_IMAGE = 12.33
-MEAN_CONFIDENCE, MEDIAN_CONFIDENCE, SHARE_ABOVE_90 = 79.93, 81.38, 0.3785
+# Distributions: (share of the values that are lower, value), linear in between.
+Points = tuple[tuple[float, float], ...]
+# The second value makes the mean 79.93.
+CONFIDENCES = ((0, 55), (0.25, 64.32566), (0.5, 81.38), (0.6215, 90), (0.8, 97), (1, 100))
+# The fourth value makes the mean 12.33, with one image in a thousand that has none.
+LABEL_COUNTS = ((0, 1), (0.1, 4), (0.25, 7), (0.5, 9.76937), (0.75, 16), (0.9, 22), (1, 40))
+HOW_MANY_SHARE_A_CONFIDENCE = (1, 1, 1, 1, 1, 2, 2, 3, 4)
+USUAL_LABELS = 12
 
 # Where the oddities of the label file are, counted in images from 0.
 EMPTY_EVERY, EMPTY_AT = 1_000, 10  # "Labels": []
 NEW_LABEL_EVERY, NEW_LABEL_AT = 100, 50  # one of NEW_LABELS
 DOUBLED_EVERY, DOUBLED_AT = 3_000, 30  # the first label's name again as the last one
-MODEL_3_EVERY = 20  # model 3.0, with Aliases and Categories
+MODEL_3_EVERY, MODEL_3_AT = 20, 19  # model 3.0, with Aliases and Categories
 NOT_JSON = "An error occurred (ThrottlingException) when calling the DetectLabels operation"
 # NOT_JSON follows the image in the middle. The first image comes again, with other labels, after
 # three quarters. Half the response of one image more, without a newline, ends the file.
@@ -75,8 +80,6 @@ PARENTS_OF = {
     (): "Person,Human,Nature,Outdoors,Plant,Clothing,Apparel,Building,Animal,Transportation,Food",
 }
 CATEGORIES = ["Nature and Outdoors", "Everyday Objects", "Home and Indoors", "Person Description"]
-HOW_MANY_SHARE_A_CONFIDENCE = (1, 1, 1, 1, 1, 2, 2, 3, 4)
-
 COLUMNS = _names(
     "identifier,created_on,updated_on,ingestion_type,provider,source,foreign_identifier,"
     "foreign_landing_url,url,thumbnail,width,height,filesize,license,license_version,creator,"
@@ -106,50 +109,11 @@ DENIED_TAGS = _names(
 )
 ODD_EVERY = 10  # every tenth catalog row holds the next of the values of _odd_tags_values
 
-Points = list[tuple[float, float]]
-
-
-def _solved(points: Points, knot: int, mean: float) -> Points:
-    """Return the piecewise linear quantile function `points`, its mean made `mean` at `knot`.
-
-    A point is (share of the values that are lower, value).
-    """
-
-    def mean_of(points: Points) -> float:
-        return sum((u1 - u0) * (v0 + v1) / 2 for (u0, v0), (u1, v1) in pairwise(points))
-
-    without = [*points[:knot], (points[knot][0], 0.0), *points[knot + 1 :]]
-    weight = (points[knot + 1][0] - points[knot - 1][0]) / 2
-    value = (mean - mean_of(without)) / weight
-    return [*points[:knot], (points[knot][0], value), *points[knot + 1 :]]
-
 
 def _quantile(points: Points, share: float) -> float:
     """Return the value below which `share` (0 to 1) of the values lie."""
-    for (u0, v0), (u1, v1) in pairwise(points):
-        if share <= u1:
-            return v0 + (v1 - v0) * (share - u0) / (u1 - u0)
-    return points[-1][1]
-
-
-CONFIDENCES = _solved(
-    [
-        (0.0, 55.0),
-        (0.25, 0.0),  # solved: 64.3
-        (0.5, MEDIAN_CONFIDENCE),
-        (1 - SHARE_ABOVE_90, 90.0),
-        (0.8, 97.0),
-        (1.0, 100.0),
-    ],
-    knot=1,
-    mean=MEAN_CONFIDENCE,
-)
-# One image in EMPTY_EVERY has none, so the others have a little more than the mean.
-LABEL_COUNTS = _solved(
-    [(0.0, 1.0), (0.1, 4.0), (0.25, 7.0), (0.5, 0.0), (0.75, 16.0), (0.9, 22.0), (1.0, 40.0)],
-    knot=3,  # solved: 9.8
-    mean=LABELS_PER_IMAGE * EMPTY_EVERY / (EMPTY_EVERY - 1),
-)
+    (u0, v0), (u1, v1) = next(pair for pair in pairwise(points) if share <= pair[1][0])
+    return v0 + (v1 - v0) * (share - u0) / (u1 - u0)
 
 
 def _identifiers(seed: int) -> Iterator[str]:
@@ -165,9 +129,7 @@ def _label_counts(rng: random.Random) -> Iterator[int]:
     deck = [round(_quantile(LABEL_COUNTS, (place + 0.5) / size)) for place in range(size)]
     while True:
         rng.shuffle(deck)
-        yield from deck[:EMPTY_AT]
-        yield 0
-        yield from deck[EMPTY_AT:]
+        yield from (*deck[:EMPTY_AT], 0, *deck[EMPTY_AT:])
 
 
 def _confidences(rng: random.Random) -> Iterator[float]:
@@ -180,103 +142,97 @@ def _confidences(rng: random.Random) -> Iterator[float]:
         yield from deck
 
 
-class _Fragment(NamedTuple):
-    """A label's JSON: the start, a confidence, its boxes, the end of the model that sent it."""
-
-    start: str
-    is_boxed: bool
-    end_model_2: str
-    end_model_3: str
+def _zipf(size: int) -> list[float]:
+    """Return the cumulative weights of `size` ranks; about a third of the images have the first."""
+    return list(accumulate(1 / (rank + 5) for rank in range(size)))
 
 
 def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _fragment(name: str, rng: random.Random) -> _Fragment:
-    """Return a label's JSON; categories, and parents of rarer labels, are right in shape alone."""
-    known = (parents for parents, names in PARENTS_OF.items() if name in _names(names))
-    parents = next(known, rng.choice(list(PARENTS_OF)))
-    parents_json = _json([{"Name": parent} for parent in parents])
-    category = _json([{"Name": rng.choice(CATEGORIES)}])
-    end = f'],"Parents":{parents_json}'
-    return _Fragment(
-        start=f'{{"Name":{_json(name)},"Confidence":',
-        is_boxed=name in BOXED_LABELS,
-        end_model_2=end + "}",
-        end_model_3=f'{end},"Aliases":[],"Categories":{category}}}',
-    )
-
-
-def _box(rng: random.Random) -> str:
+def _box(rng: random.Random) -> dict[str, object]:
     """Return one instance: a box (shares of the image's sides) and a confidence."""
     width, height = rng.uniform(0.05, 0.6), rng.uniform(0.05, 0.6)
     left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
-    values = array("f", [width, height, left, top, rng.uniform(50, 99)])
-    box = dict(zip(("Width", "Height", "Left", "Top"), values, strict=False))
-    return _json({"BoundingBox": box, "Confidence": values[4]})
+    *sides, confidence = array("f", [width, height, left, top, rng.uniform(50, 99)])
+    box = dict(zip(("Width", "Height", "Left", "Top"), sides, strict=True))
+    return {"BoundingBox": box, "Confidence": confidence}
 
 
 class _Responses:
     """Makes label lines; what does not change from line to line is made once."""
 
-    def __init__(self, seed: int, vocabulary: Path) -> None:
+    def __init__(self, seed: int) -> None:
         self.rng = random.Random(f"{seed} labels")
-        with vocabulary.open(encoding="utf-8", newline="") as file:
+        with REVIEWED_LABELS.open(encoding="utf-8", newline="") as file:
             reviewed = {row["label"] for row in csv.DictReader(file)}
         rarer = sorted(reviewed - set(NEW_LABELS))
         self.rng.shuffle(rarer)
         frequent = [name for name in FREQUENT_LABELS if name in reviewed]
         ranked = list(dict.fromkeys([*frequent, *EARLIER_SPELLINGS, *rarer]))
-        self.fragments = [_fragment(name, self.rng) for name in ranked + NEW_LABELS]
-        self.ranks = range(len(ranked))
-        self.new_ranks = range(len(ranked), len(self.fragments))
+        self.labels = [self._label(name) for name in ranked + NEW_LABELS]
         self.weights = _zipf(len(ranked))
-        self.new_weights = _zipf(len(NEW_LABELS))
         self.boxes = [_box(self.rng) for _ in range(2_000)]
         # A deck for each number of sharers keeps the statistics exact whatever is shared.
         self.decks = {size: _confidences(self.rng) for size in HOW_MANY_SHARE_A_CONFIDENCE}
 
+    def _label(self, name: str) -> dict[str, object]:
+        """Return a label of model 3; categories, and parents of rarer ones, fit in shape alone."""
+        known = (parents for parents, names in PARENTS_OF.items() if name in names.split(","))
+        parents = next(known, self.rng.choice(list(PARENTS_OF)))
+        return {
+            "Name": name,
+            "Confidence": None,
+            "Instances": [],
+            "Parents": [{"Name": parent} for parent in parents],
+            "Aliases": [],
+            "Categories": [{"Name": self.rng.choice(CATEGORIES)}],
+        }
+
     def line(self, identifier: str, index: int, count: int) -> str:
         """Return the JSON line of the image at `index` with `count` labels, without newline."""
-        is_model_3 = index % MODEL_3_EVERY == MODEL_3_EVERY - 1
-        labels = []
+        is_model_3 = index % MODEL_3_EVERY == MODEL_3_AT
         confidences = self._draw_confidences(count)
-        for rank, confidence in zip(self._draw_names(index, count), confidences, strict=True):
-            start, is_boxed, end_model_2, end_model_3 = self.fragments[rank]
-            boxes = self._draw_boxes() if is_boxed else ""
-            end = end_model_3 if is_model_3 else end_model_2
-            labels.append(f'{start}{confidence!r},"Instances":[{boxes}{end}')
-        labels_json = ",".join(labels)
+        labels = []
+        for rank, confidence in zip(self._draw_ranks(index, count), confidences, strict=True):
+            label = self.labels[rank] | {"Confidence": confidence}
+            if label["Name"] in BOXED_LABELS:
+                label["Instances"] = self._draw_boxes()
+            if not is_model_3:
+                del label["Aliases"], label["Categories"]
+            labels.append(label)
+        labels_json = _json(labels)
+        request = f"00000000-0000-4000-8000-{self.rng.getrandbits(48):012x}"
         # Real files hold both spellings of the slash.
         slash = "/" if is_model_3 else r"\/"
-        request = f"{self.rng.getrandbits(48):012x}"
         return (
-            f'{{"image_uuid":"{identifier}","response":{{"Labels":[{labels_json}],'
+            f'{{"image_uuid":"{identifier}","response":{{"Labels":{labels_json},'
             f'"LabelModelVersion":"{"3.0" if is_model_3 else "2.0"}","ResponseMetadata":{{'
-            f'"RequestId":"00000000-0000-4000-8000-{request}","HTTPStatusCode":200,"HTTPHeaders":{{'
+            f'"RequestId":"{request}","HTTPStatusCode":200,"HTTPHeaders":{{'
             f'"content-type":"application{slash}x-amz-json-1.1",'
-            f'"date":"Thu, 29 Oct 2020 19:46:02 GMT",'
-            f'"x-amzn-requestid":"00000000-0000-4000-8000-{request}",'
-            f'"content-length":"{len(labels_json) + 41}","connection":"keep-alive"}},'
+            f'"date":"Thu, 29 Oct 2020 19:46:02 GMT","x-amzn-requestid":"{request}",'
+            f'"content-length":"{len(labels_json) + 39}","connection":"keep-alive"}},'
             f'"RetryAttempts":0}}}}}}'
         )
 
-    def _draw_names(self, index: int, count: int) -> list[int]:
+    def _draw_ranks(self, index: int, count: int) -> list[int]:
         """Return the ranks of `count` labels, the likeliest of them first in half of the images."""
         drawn: dict[int, None] = {}
         while len(drawn) < count:
             more = count - len(drawn) + 2
-            drawn |= dict.fromkeys(self.rng.choices(self.ranks, cum_weights=self.weights, k=more))
-        names = list(drawn)[:count]
+            ranks = self.rng.choices(range(len(self.weights)), cum_weights=self.weights, k=more)
+            drawn |= dict.fromkeys(ranks)
+        ranks = list(drawn)[:count]
         if self.rng.random() < 0.5:  # frequent labels have higher confidences than rare ones
-            names.sort()
+            ranks.sort()
         if count and index % NEW_LABEL_EVERY == NEW_LABEL_AT:
-            new = self.rng.choices(self.new_ranks, cum_weights=self.new_weights)
-            names[self.rng.randrange(count)] = new[0]
+            new_ranks = range(len(self.weights), len(self.labels))
+            (new,) = self.rng.choices(new_ranks, cum_weights=_zipf(len(NEW_LABELS)))
+            ranks[self.rng.randrange(count)] = new
         if count and index % DOUBLED_EVERY == DOUBLED_AT:
-            names[-1] = names[0]
-        return names
+            ranks[-1] = ranks[0]
+        return ranks
 
     def _draw_confidences(self, count: int) -> list[float]:
         """Return `count` confidences, the highest first; parents and children share one."""
@@ -284,31 +240,19 @@ class _Responses:
         while len(confidences) < count:
             sharers = min(self.rng.choice(HOW_MANY_SHARE_A_CONFIDENCE), count - len(confidences))
             confidences += [next(self.decks[sharers])] * sharers
-        confidences.sort(reverse=True)
-        return confidences
+        return sorted(confidences, reverse=True)
 
-    def _draw_boxes(self) -> str:
+    def _draw_boxes(self) -> list[dict[str, object]]:
         first = int(self.rng.random() * (len(self.boxes) - 6))
-        return ",".join(self.boxes[first : first + 1 + int(self.rng.random() * 3)])
+        return self.boxes[first : first + 1 + int(self.rng.random() * 3)]
 
 
-def _zipf(size: int) -> list[float]:
-    """Return the cumulative weights of `size` ranks; about a third of the images have the first."""
-    weights = [0.0]
-    for rank in range(size):
-        weights.append(weights[-1] + 1 / (rank + 5))
-    return weights[1:]
-
-
-def write_labels(
-    path: Path, images: int, seed: int = SEED, vocabulary: Path = REVIEWED_LABELS
-) -> None:
+def write_labels(path: Path, images: int, seed: int = SEED) -> None:
     """Write labels for the first `images` images of the seed's catalog, one JSON line an image.
 
-    The repeated, the broken and the cut line come on top. `vocabulary` is a CSV file whose column
-    `label` holds the names to use.
+    The repeated, the broken and the cut line come on top.
     """
-    responses = _Responses(seed, vocabulary)
+    responses = _Responses(seed)
     identifiers = _identifiers(seed)
     counts = _label_counts(responses.rng)
     first = None
@@ -319,8 +263,8 @@ def write_labels(
             if index == images // 2:
                 file.write(NOT_JSON + "\n")
             if index == images * 3 // 4:
-                file.write(responses.line(first, images, round(LABELS_PER_IMAGE)) + "\n")
-        whole = responses.line(next(identifiers), images, round(LABELS_PER_IMAGE))
+                file.write(responses.line(first, images, USUAL_LABELS) + "\n")
+        whole = responses.line(next(identifiers), images, USUAL_LABELS)
         file.write(whole[: len(whole) // 2])
 
 
@@ -416,23 +360,3 @@ def write_sample(
             write(unfinished, size, seed)
             unfinished.replace(path)
     return catalog, labels
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `python -m trial.sample FOLDER`; print the paths of the catalog and the labels."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trial.sample",
-        description="Write a sample catalog (catalog.csv) and its labels (labels.jsonl).",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path, help="where to; files already there are kept")
-    parser.add_argument("--images", type=int, default=20_000, help="rows of the catalog")
-    parser.add_argument("--labelled", type=int, default=15_000, help="images with labels")
-    parser.add_argument("--seed", type=int, default=SEED, help="another seed, other data")
-    options = parser.parse_args(arguments)
-    for path in write_sample(options.folder, options.images, options.labelled, options.seed):
-        print(path)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,13 +11,17 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
-from loader.connect import DATABASE, PROJECT, ROLE
+import psycopg
+from psycopg import errors, sql
+
+from loader.connect import DATABASE, PROJECT, ROLE, embedded_parameters
 from loader.errors import UserError
 
 HOMES_FOR_ROOT = Path("/var/lib/label-refinery")
@@ -119,13 +123,7 @@ class Server:
 
     def parameters(self) -> dict[str, str]:
         """Return the libpq parameters of a connection to it."""
-        socket = (self.home / "socket").resolve()
-        return {
-            "host": str(socket),
-            "port": "5432",
-            "user": ROLE,
-            "dbname": os.environ.get("PGDATABASE", DATABASE),
-        }
+        return embedded_parameters() | {"host": str((self.home / "socket").resolve())}
 
     def environment(self) -> dict[str, str]:
         """Return the libpq environment variables of a connection to it."""
@@ -136,9 +134,9 @@ class Server:
         """Whether it answers; a killed server's pid file lingers, so the socket is asked."""
         if not (self.home / "socket").exists():
             return False
-        socket = self.parameters()["host"]
-        asked = self._run("pg_isready", "-q", "-h", socket, "-p", "5432", check=False)
-        return asked.returncode == 0
+        where = self.parameters()
+        asked = ("-q", "-h", where["host"], "-p", where["port"])
+        return self._run("pg_isready", *asked, check=False).returncode == 0
 
     def start(self) -> None:
         """Start it, after creating what is missing. Returns when it answers; repeatable."""
@@ -235,17 +233,17 @@ class Server:
 
     def recreate_database(self) -> None:
         """Drop the database with all that is in it, and create it empty."""
-        self._run("dropdb", *self._where(), "--if-exists", "--force", DATABASE)
+        self._administer("drop database if exists {} with (force)")
         self._create_database()
 
     def _create_database(self) -> None:
-        exists = f"select 1 from pg_database where datname = '{DATABASE}'"  # noqa: S608 - a constant
-        found = self._run("psql", *self._where(), "-d", "postgres", "-Atc", exists)
-        if not found.stdout.strip():
-            self._run("createdb", *self._where(), DATABASE)
+        with suppress(errors.DuplicateDatabase):
+            self._administer("create database {}")
 
-    def _where(self) -> tuple[str, ...]:
-        return ("-h", self.parameters()["host"], "-p", "5432", "-U", ROLE)
+    def _administer(self, statement: LiteralString) -> None:
+        beside_it = self.parameters() | {"dbname": "postgres"}
+        with psycopg.connect(**beside_it, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(DATABASE)))
 
     def _run(
         self, program: str, *arguments: str, check: bool = True

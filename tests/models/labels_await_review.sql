@@ -1,6 +1,6 @@
 -- Guards: a label that nobody has reviewed is not shown, and is not forgotten either. Names the ten
 -- that would show on most images. The var unreviewed_labels_severity makes it an error.
 {{ config(severity=var('unreviewed_labels_severity')) }}
-{{ log_review_queue(ref('unreviewed_labels')) }}
+{{ print_review_queue(ref('unreviewed_labels')) }}
 select *
 from {{ ref('unreviewed_labels') }}

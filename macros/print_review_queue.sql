@@ -1,4 +1,4 @@
-{% macro log_review_queue(queue) -%}
+{% macro print_review_queue(queue) -%}
     {%- if execute and load_relation(queue) is not none -%}
         {%- set first_ten = run_query(
             "select label, images_if_included from " ~ queue ~ " limit 10"
@@ -8,9 +8,8 @@
             {%- do names.append(row[0] ~ " (" ~ row[1] ~ ")") -%}
         {%- endfor -%}
         {%- if names -%}
-            {%- do log(
-                "Labels that await review, with images that would show them: " ~ names | join(", "),
-                info=true
+            {%- do print(
+                "Labels that await review, with images that would show them: " ~ names | join(", ")
             ) -%}
         {%- endif -%}
     {%- endif -%}

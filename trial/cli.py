@@ -1,0 +1,91 @@
+"""The commands of a machine that has nothing: `python -m trial --help`."""
+
+import logging
+import os
+import shlex
+from pathlib import Path
+
+import click
+
+from loader.connect import connect, connection_environment, has_own_server
+from loader.errors import Commands, UserError
+from trial import run as make_run
+from trial.catalog import load_catalog
+from trial.sample import FOLDER, write_sample
+from trial.server import Server, find_binaries
+
+log = logging.getLogger(__name__)
+
+
+@click.group(cls=Commands)
+def main() -> None:
+    """What a machine without Postgres or data needs, to try the project out.
+
+    The server is the one that PGHOST, PGHOSTADDR or PGSERVICE names, else the embedded one. Exit
+    status: 0 done, or nothing to do; 1 refused or failed; 2 wrong usage.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    # Of a lost connection the commands say it all; psycopg would add that it cannot roll back.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+
+
+@main.command()
+@click.option("--labels", default="", help="Label files and globs, in one string.")
+@click.option("--catalog", metavar="FILE", default="", help="A catalog file, as for load-catalog.")
+def run(labels: str, catalog: str) -> None:
+    """Load, build and sum up what is where.
+
+    Where no files are named: what the database holds, else the sample.
+    """
+    make_run.run(labels, catalog)
+
+
+@main.command()
+@click.argument("action", type=click.Choice(["start", "stop", "env", "remove"]))
+def server(action: str) -> None:
+    """Start or stop the embedded Postgres, for trials.
+
+    env prints `export PGHOST=…` lines for eval; remove stops it and deletes its data.
+    """
+    if action == "env":
+        for name, value in connection_environment().items():
+            click.echo(f"export {name}={shlex.quote(value)}")
+        return
+    if has_own_server():
+        raise UserError("PGHOST or PGSERVICE is set: that server is used, and left alone")
+    embedded = Server.of_project()
+    {"start": embedded.start, "stop": embedded.stop, "remove": embedded.remove}[action]()
+
+
+@main.command()
+def psql() -> None:
+    """Open the database in psql."""
+    program = find_binaries() / "psql"
+    os.execve(program, [program], os.environ | connection_environment())  # noqa: S606 - no shell
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=FOLDER)
+def sample(folder: Path) -> None:
+    """Write a sample catalog and its labels.
+
+    FOLDER is ./sample by default. A file that is there already stays as it is. The paths of both
+    files are printed.
+    """
+    for path in write_sample(folder):
+        click.echo(path)
+
+
+@main.command("load-catalog")
+@click.argument("file", type=click.Path(path_type=Path))
+def load_catalog_(file: Path) -> None:
+    """Make catalog.image hold a catalog file.
+
+    FILE is a .csv or .tsv with a header, or one of these with .gz.
+    """
+    with connect() as connection:
+        rows = load_catalog(connection, file)
+    if rows is None:
+        log.info("%s: catalog.image holds it already, nothing to do", file)
+    else:
+        log.info("%s: %s rows into catalog.image", file, f"{rows:,}")
