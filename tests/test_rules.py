@@ -37,7 +37,6 @@ from benchmarks.reading_of_the_rules import (
     published,
     winners,
 )
-
 from trial.catalog import load_catalog
 from trial.server import PROJECT, Server
 

@@ -157,7 +157,7 @@ def models() -> dict[str, sql.Identifier]:
 
 STATE = """
 select md5(policy::text), (select max(response_id) from {machine_tags})
-from {int_label_policy} as policy
+from {int_label_policy_in_force} as policy
 """
 COUNTS = """
 select
