@@ -1,9 +1,10 @@
 """dbt's own tests on the sample, and that none of them gets lost."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,26 @@ from trial.server import PROJECT, Server
 # What may stand in a properties file. dbt does not check: it drops what it does not know, so a
 # misspelt `data_test` would be a test that never runs.
 ALLOWED_KEYS = {
-    "file": {"models", "seeds", "sources", "unit_tests", "exposures"},
+    "file": {"models", "seeds", "sources", "functions", "macros", "unit_tests", "exposures"},
     "exposures": {"name", "label", "type", "description", "depends_on", "owner"},
     "models": {"name", "description", "config", "data_tests", "columns"},
     "seeds": {"name", "description", "config", "data_tests", "columns"},
     "sources": {"name", "description", "schema", "tables"},
-    "tables": {"name", "description", "identifier", "data_tests", "columns"},
+    "tables": {"name", "description", "config", "identifier", "data_tests", "columns"},
+    "functions": {"name", "description", "config", "arguments", "returns"},
+    "macros": {"name", "description", "arguments"},
+    "arguments": {"name", "type", "data_type", "description"},
     "columns": {"name", "description", "data_type", "data_tests"},
     "unit_tests": {"name", "description", "model", "overrides", "given", "expect"},
-    "given": {"input", "rows", "format"},
+    "given": {"input", "rows", "format", "fixture"},
 }
 TEST_KEYS = {"name", "arguments", "config"}
 
 
 def properties() -> list[tuple[Path, Any]]:
     """Return each properties file with its content."""
-    paths = sorted([*PROJECT.glob("models/**/*.yml"), *PROJECT.glob("seeds/**/*.yml")])
+    folders = ("functions", "macros", "models", "seeds")
+    paths = sorted(path for folder in folders for path in (PROJECT / folder).rglob("*.yml"))
     return [(path, yaml.safe_load(path.read_text())) for path in paths]
 
 
@@ -72,19 +77,6 @@ def test_properties_have_no_key_that_dbt_would_ignore(path: Path, content: dict[
         for test in data_tests(node):
             for arguments in test.values() if isinstance(test, dict) else []:
                 assert set(arguments) <= TEST_KEYS, f"{path.name}: {test}"
-
-
-def test_every_model_has_a_grain_in_words_and_in_a_test() -> None:
-    described = {}
-    for _, content in properties():
-        described |= {node["name"]: node for node in content.get("models", [])}
-    models = {path.stem for path in PROJECT.glob("models/**/*.sql")}
-    assert set(described) == models
-    for name, node in described.items():
-        assert "One row" in node["description"], name
-        tests = [*data_tests(node), *(t for c in node["columns"] for t in data_tests(c))]
-        names = {test if isinstance(test, str) else next(iter(test)) for test in tests}
-        assert names & {"unique", "unique_combination_of_columns"}, name
 
 
 def test_every_written_test_runs_and_passes(
@@ -134,7 +126,11 @@ def test_every_column_is_described_once(sample: Database) -> None:
 @pytest.mark.parametrize(
     ("selector", "some_of_it", "none_of_it"),
     [
-        ("refresh", {"int_machine_labels", "label_accuracy_histogram"}, {"published_images"}),
+        (
+            "refresh",
+            {"int_machine_labels", "int_label_accuracy_histogram", "int_label_policy_in_force"},
+            {"published_images", "int_seeded_label_policy", "included_labels"},
+        ),
         ("policy", {"included_labels", "included_labels_are_reviewed"}, {"int_machine_labels"}),
         (
             "evidence",
@@ -150,6 +146,17 @@ def test_a_selector_takes_what_it_says(
     selected = set(done.stdout.split())
     assert some_of_it <= selected
     assert not none_of_it & selected
+
+
+def test_the_source_says_how_fresh_it_is(sample: Database) -> None:
+    """A response is as old as its chunk's row in the ledger."""
+    sample.build("source", "freshness")
+    written = json.loads((sample.folder / "target" / "sources.json").read_text())["results"]
+    with sample.connect() as connection:
+        (loaded,) = connection.execute("select max(loaded_at) from raw.loaded_chunks").fetchone()
+    (responses,) = (source for source in written if source["unique_id"].endswith("_responses"))
+    assert responses["status"] == "pass"
+    assert datetime.fromisoformat(responses["max_loaded_at"]) == loaded
 
 
 def test_a_second_run_touches_no_row(sample: Database) -> None:
@@ -221,37 +228,49 @@ def test_a_response_that_was_on_its_way_during_a_run_is_in_the_next(
         assert connection.execute(stored, ([late, early],)).fetchone() == (2,)
 
 
-def test_dbt_seed_puts_the_policy_in_force(project: Database) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("seed",),
+        ("build", "--selector", "policy"),
+        ("run", "--select", "int_label_policy_in_force"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_puts_the_policy_in_force(project: Database, command: tuple[str, ...]) -> None:
     """Readers read a stored policy: an edit that only reached the seeds would show nothing new."""
     with project.connect() as connection:
-        connection.execute("update refinery.int_label_policy set decisions = '{}'")
-        project.build("seed")
-        stored, folded = (
+        connection.execute("update refinery.int_label_policy_in_force set included_labels = '{}'")
+        project.build(*command)
+        in_force, seeded = (
             connection.execute(f"select * from refinery.{name}").fetchall()  # noqa: S608
-            for name in ("int_label_policy", "int_folded_label_policy")
+            for name in ("int_label_policy_in_force", "int_seeded_label_policy")
         )
-    assert stored == folded
-    assert len(stored) == 1
+    assert in_force == seeded
+    assert len(in_force) == 1
 
 
-def test_of_two_that_store_the_policy_the_second_sees_what_the_first_did(project: Database) -> None:
-    store = "select refinery.store_label_policy()"
-    with project.connect() as first, project.connect() as second, ThreadPoolExecutor(1) as threads:
+def test_of_two_that_fill_a_table_the_second_replaces_what_the_first_did(
+    project: Database,
+) -> None:
+    """Without a lock both would empty it of the same rows, and both fill it."""
+    with project.connect() as first, project.connect() as watching:
         first.autocommit = False
-        first.execute("delete from refinery.included_labels where label = 'Cat'")
-        first.execute(store)
-        waiting = threads.submit(second.execute, store)
-        with project.connect() as watching:
-            wait_for_lock(watching, "relation")
+        first.execute("lock table refinery.int_label_policy_in_force in share row exclusive mode")
+        run = project.start_dbt("run", "--select", "int_label_policy_in_force")
+        wait_for_lock(watching, "relation")
+        first.execute(
+            "insert into refinery.int_label_policy_in_force"
+            " select * from refinery.int_label_policy_in_force"
+        )
         first.commit()
-        waiting.result(timeout=60)
-        decisions = second.execute("select decisions ->> 'cat' from refinery.int_label_policy")
-        assert decisions.fetchall() == [("excluded_label",)]
-    project.build("seed")
+        assert run.wait(timeout=60) == 0
+        count = "select count(*) from refinery.int_label_policy_in_force"
+        assert watching.execute(count).fetchone() == (1,)
 
 
-def test_seeds_and_tests_leave_the_rules_that_are_live(project: Database) -> None:
-    """Views call the functions at once: a test of a changed project must not change what shows."""
+def test_functions_are_deployed_by_dbt_build_alone(project: Database) -> None:
+    """Views call them at once: a refresh or a test must not change what shows."""
     source = "select prosrc from pg_proc where oid = 'refinery.mean(numeric[])'::regprocedure"
     with project.connect() as connection:
         before = connection.execute(source).fetchone()
@@ -262,8 +281,9 @@ def test_seeds_and_tests_leave_the_rules_that_are_live(project: Database) -> Non
         live = connection.execute(source).fetchone()
         project.build("seed")
         project.build("test", "--select", "included_labels_are_reviewed")
+        project.build("run", "--select", "int_label_policy_in_force")
         assert connection.execute(source).fetchone() == live
-        project.build("run", "--select", "int_label_policy")
+        project.build("build", "--resource-type", "function")
         assert connection.execute(source).fetchone() == before
 
 
@@ -271,7 +291,7 @@ def test_readers_of_the_views_need_no_right_on_functions(project: Database) -> N
     """Postgres asks it of them, and a database may give it to nobody by default."""
     with project.connect() as connection:
         connection.execute("revoke execute on all functions in schema refinery from public")
-        project.build("run", "--select", "int_label_policy")
+        project.build("build", "--resource-type", "function")
         connection.execute("create role reader")
         try:
             connection.execute("grant usage on schema refinery to reader")
