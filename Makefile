@@ -46,10 +46,10 @@ explain: install ## why each tag of an image is or is not shown: IMAGE=<identifi
 	@$(BIN)/python -m review explain "$$IMAGE"
 
 draw_judgement_sample: install ## tags for people to judge, as CSV; EACH=5 SEED=1
-	@$(BIN)/python -m review.evidence_commands sample --each "$$EACH" --seed "$$SEED"
+	@$(BIN)/python -m review draw-sample --each "$$EACH" --seed "$$SEED"
 
 galleries: install ## a page of labels with their images, for reviewers: galleries/index.html
-	@$(BIN)/python -m review.evidence_commands galleries
+	@$(BIN)/python -m review page
 
 lint: install ## ruff, sqlfluff, the label policy's files, dbt parse with warnings as errors
 	@$(BIN)/ruff check --quiet .

@@ -1,7 +1,6 @@
 """The tags that people are to judge: as many from each label and accuracy bin."""
 
 import csv
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TextIO
 
@@ -23,7 +22,7 @@ with hashed as (
         least(floor(accuracy / %(width)s), ceil(1 / %(width)s) - 1) as bin,
         md5(concat_ws(' ', %(seed)s::text, identifier, provider, label)) collate "C" as hash
     from {machine_labels}
-    where %(labels)s::text[] is null or lower(label) = any(%(labels)s)
+    where %(labels)s::text[] is null or label = any(%(labels)s)
 ),
 
 placed as (
@@ -41,30 +40,30 @@ order by placed.provider collate "C", placed.label collate "C", placed.hash
 """
 
 
-@dataclass(frozen=True)
-class Draw:
-    """How to draw: so many tags from each label and accuracy bin."""
+def write_sample(
+    connection: psycopg.Connection,
+    file: TextIO,
+    labels: list[str] | None,
+    *,
+    each: int,
+    seed: int,
+    width: Decimal,
+    with_urls: bool,
+) -> int:
+    """Draw so many tags from each label (None: all) and accuracy bin; return how many in all.
 
-    each: int
-    seed: int
-    width: Decimal
-    labels: list[str]
-    with_urls: bool = False
-
-
-def write_sample(connection: psycopg.Connection, draw: Draw, file: TextIO) -> int:
-    """Write the drawn tags as CSV in the columns of label_judgements; return how many."""
+    Writes them as CSV in the columns of label_judgements.
+    """
     query = sql.SQL(DRAWN).format(
         machine_labels=relation("int_decided_labels"), images=relation("stg_catalog__images")
     )
-    labels = [label.lower() for label in draw.labels] or None
-    values = {"each": draw.each, "seed": draw.seed, "width": draw.width, "labels": labels}
+    values = {"labels": labels, "each": each, "seed": seed, "width": width}
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*COLUMNS, "url"] if draw.with_urls else COLUMNS)
+    writer.writerow([*COLUMNS, "url"] if with_urls else COLUMNS)
     drawn = 0
     with connection.cursor() as cursor:
         for identifier, label, provider, url in cursor.stream(query, values):
             row = [identifier, label, provider, "", ""]
-            writer.writerow([*row, url] if draw.with_urls else row)
+            writer.writerow([*row, url] if with_urls else row)
             drawn += 1
     return drawn

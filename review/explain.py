@@ -1,15 +1,15 @@
 """Why each tag of an image is or is not shown, with the line of the policy behind it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
 from loader.errors import UserError
+from review.check import denies
 from review.files import WHITE_SPACE, Line, label_key, read
 from review.live import relation
 
@@ -25,13 +25,17 @@ SENTENCES = {
     "excluded_label": "The label has been reviewed, and is not among those that are shown.",
     "published": "It is shown.",
 }
-
-
 OWN_TAG = "It is from where the image is from; such tags are shown unless a rule above holds."
+IMAGE = "select provider from {catalog_images} where identifier = %s"
+TAGS = """
+select name, provider, accuracy, decision
+from {tag_decisions}
+where identifier = %s
+order by position
+"""
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(NamedTuple):
     """A tag's decision, the rule's sentence, and the line behind it if there is one."""
 
     name: str | None
@@ -46,8 +50,7 @@ class Explanation:
         who = f" ({self.provider or 'no provider'}{accuracy})"
         text = f"{self.name or 'a tag without a name'}{who}: {self.decision}\n    {self.sentence}"
         if self.line:
-            values = ",".join(self.line.values.values())
-            text += f"\n    {self.line.path.name}:{self.line.number}: {values}"
+            text += f"\n    {self.line.place}: {','.join(self.line.values.values())}"
         return text
 
 
@@ -56,33 +59,21 @@ def explain(connection: psycopg.Connection, identifier: UUID, folder: Path) -> l
 
     Decisions are those of the live policy, lines those of the files in the folder.
     """
-    query = sql.SQL("select provider from {} where identifier = %s")
-    image = connection.execute(query.format(relation("catalog_images")), (identifier,)).fetchone()
+    query = sql.SQL(IMAGE).format(catalog_images=relation("catalog_images"))
+    image = connection.execute(query, (identifier,)).fetchone()
     if image is None:
         raise UserError(f"the catalog has no image {identifier}")
-    query = sql.SQL(
-        "select name, provider, accuracy, decision from {} where identifier = %s order by position"
-    )
     lines = _Lines(folder)
-    return [
-        _explain_tag(image[0], lines, *tag)
-        for tag in connection.execute(query.format(relation("tag_decisions")), (identifier,))
-    ]
-
-
-def _explain_tag(
-    image_provider: str | None,
-    lines: "_Lines",
-    name: str | None,
-    provider: str | None,
-    accuracy: Decimal | None,
-    decision: str,
-) -> Explanation:
-    is_own = provider == image_provider if provider is not None else accuracy is None
-    if decision == "published" and is_own:
-        return Explanation(name, provider, accuracy, decision, OWN_TAG, None)
-    line = lines.behind(decision, name, provider)
-    return Explanation(name, provider, accuracy, decision, SENTENCES[decision], line)
+    explained = []
+    query = sql.SQL(TAGS).format(tag_decisions=relation("tag_decisions"))
+    for name, provider, accuracy, decision in connection.execute(query, (identifier,)):
+        is_own = provider == image[0] if provider is not None else accuracy is None
+        if decision == "published" and is_own:
+            sentence, line = OWN_TAG, None
+        else:
+            sentence, line = SENTENCES[decision], lines.behind(decision, name, provider)
+        explained.append(Explanation(name, provider, accuracy, decision, sentence, line))
+    return explained
 
 
 class _Lines:
@@ -101,22 +92,14 @@ class _Lines:
             return None
         key = label_key(name)
         included = self._by_key["included_labels"].get(key)
-        if decision == "denied_pattern":
-            return next(self._matching_patterns(key), None)
-        if decision == "provider_withheld":
-            return self._providers.get(provider or "")
-        if decision == "below_minimum_accuracy":
-            if included and included["minimum_accuracy"]:
-                return included
-            return self._providers.get(provider or "")
+        of_provider = self._providers.get(provider or "")
+        has_own_minimum = included and included["minimum_accuracy"]
         return {
+            "denied_pattern": next((line for line in self._patterns if denies(line, key)), None),
+            "provider_withheld": of_provider,
+            "below_minimum_accuracy": included if has_own_minimum else of_provider,
             "sensitive_label": self._by_key["sensitive_labels"].get(key),
             "superseded_spelling": self._corrections.get(name.strip(WHITE_SPACE)),
             "excluded_label": self._by_key["reviewed_labels"].get(key),
             "published": included,
         }.get(decision)
-
-    def _matching_patterns(self, key: str) -> Iterator[Line]:
-        for line in self._patterns:
-            if key == line.key or (line["match"] != "exact" and line.key in key):
-                yield line

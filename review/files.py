@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from loader.errors import UserError
+
 FOLDER = Path(__file__).resolve().parent.parent / "seeds" / "label_policy"
 
 COLUMNS = {
@@ -33,13 +35,17 @@ def label_key(name: str) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a policy file, with where it stands."""
+    """A line of a policy file: what it says, how it is written, and its number."""
 
-    path: Path
+    file: str
     number: int
     values: dict[str, str]
-    text: str
-    """The line as the file has it, without its line end."""
+    text: str  # without the line end
+
+    @property
+    def place(self) -> str:
+        """Where the line stands, as `included_labels.csv:7`."""
+        return f"{self.file}.csv:{self.number}"
 
     @property
     def name(self) -> str:
@@ -55,77 +61,61 @@ class Line:
         return self.values[column]
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with a line, and what to do about it."""
-
-    path: Path
-    line: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.path.name}:{self.line}: {self.text}"
-
-
-class MalformedFileError(Exception):
-    """A file that cannot be read as lines of the expected columns."""
-
-    def __init__(self, path: Path, line: int, text: str) -> None:
-        super().__init__(text)
-        self.problem = Problem(path, line, text)
-
-
 def read(file: str, folder: Path = FOLDER) -> list[Line]:
-    """Return a policy file's lines, in order; raises MalformedFileError."""
-    path = folder / f"{file}.csv"
-    return parse(path, read_text(path))
+    """Return a policy file's lines, in order; raises UserError."""
+    return parse(file, read_text(file, folder))
 
 
-def read_text(path: Path) -> str:
-    """Return what a policy file holds; raises MalformedFileError."""
+def read_text(file: str, folder: Path) -> str:
+    """Return what a policy file holds; raises UserError."""
     try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
-        raise MalformedFileError(path, 1, "the file is missing; take it back from git") from None
+        text = (folder / f"{file}.csv").read_bytes().decode()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); take it back from git"
+        raise _malformed(file, 1, reason) from None
     except UnicodeDecodeError as error:
-        raise MalformedFileError(path, 1, f"is not UTF-8 ({error}); save it as UTF-8") from None
+        raise _malformed(file, 1, f"is not UTF-8 ({error}); save it as UTF-8") from None
     if text.startswith("\ufeff"):
         marked = "starts with a byte order mark; save it as UTF-8 without one"
-        raise MalformedFileError(path, 1, marked)
+        raise _malformed(file, 1, marked)
     before, carriage_return, _ = text.partition("\r")
     if carriage_return:
         # A spreadsheet that saves all lines so makes each of them a change in the diff.
         windows = "has the line end of Windows (CRLF); save the file with line ends of Unix (LF)"
-        raise MalformedFileError(path, before.count("\n") + 1, windows)
+        raise _malformed(file, before.count("\n") + 1, windows)
     return text
 
 
-def parse(path: Path, text: str) -> list[Line]:
-    """Return the lines of a policy file that holds this text; raises MalformedFileError."""
-    return list(_parse_lines(path, text, COLUMNS[path.stem]))
+def _malformed(file: str, line: int, reason: str) -> UserError:
+    return UserError(f"{file}.csv:{line}: {reason}")
 
 
-def _parse_lines(path: Path, text: str, columns: tuple[str, ...]) -> Iterator[Line]:
+def parse(file: str, text: str) -> list[Line]:
+    """Return the lines of a policy file that holds this text; raises UserError."""
+    return list(_parse_lines(file, text))
+
+
+def _parse_lines(file: str, text: str) -> Iterator[Line]:
+    columns = COLUMNS[file]
     physical = list(io.StringIO(text))
     rows = csv.reader(physical, strict=True)
     try:
-        header = tuple(next(rows, ()))
-        if header != columns:
-            raise MalformedFileError(path, 1, f"the first line must be {','.join(columns)}")
+        if tuple(next(rows, ())) != columns:
+            raise _malformed(file, 1, f"the first line must be {','.join(columns)}")
         start = rows.line_num
         for row in rows:
             if len(row) != len(columns):
                 counted = f"has {len(row)} values, it needs {len(columns)}: {','.join(columns)}"
-                raise MalformedFileError(path, rows.line_num, counted)
+                raise _malformed(file, rows.line_num, counted)
             # A quoted value may go on in the next line.
             line = "".join(physical[start : rows.line_num]).removesuffix("\n")
             start = rows.line_num
-            yield Line(path, rows.line_num, dict(zip(columns, row, strict=True)), line)
+            yield Line(file, rows.line_num, dict(zip(columns, row, strict=True)), line)
     except csv.Error as error:
-        raise MalformedFileError(path, rows.line_num, f"is no CSV: {error}") from None
+        raise _malformed(file, rows.line_num, f"is no CSV: {error}") from None
 
 
-def write(texts: Mapping[str, str], folder: Path = FOLDER) -> None:
+def write(texts: Mapping[str, str], folder: Path) -> None:
     """Write all of these files or, if one cannot be written, none; raises OSError."""
     # In the folder itself, because a file can be replaced in one step by one of its own file
     # system only; and not named .csv, so that dbt never takes one for a seed.

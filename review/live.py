@@ -1,9 +1,9 @@
-"""The label policy that is live: dbt's seeds in the database."""
+"""The label policy that is live, and what dbt has built on it."""
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -11,7 +11,7 @@ from psycopg import sql
 
 from loader.connect import connect
 from loader.errors import UserError
-from review.files import COLUMNS, read
+from review.files import COLUMNS, label_key, read
 
 PROJECT = Path(__file__).resolve().parent.parent
 SCHEMA = "refinery"
@@ -34,18 +34,22 @@ def relation(name: str) -> sql.Identifier:
 
 
 @contextmanager
-def open_built(model: str, otherwise: str) -> Iterator[psycopg.Connection]:
-    """Open a connection to a database in which a model has been built; else say what to do."""
+def connect_to(model: str, built_by: str) -> Iterator[psycopg.Connection]:
+    """Open a connection to a database that has a model; else say what builds it."""
     with connect() as connection:
         name = relation(model).as_string(connection)
         if connection.execute("select to_regclass(%s)", (name,)).fetchone() == (None,):
-            raise UserError(otherwise)
+            raise UserError(f"{model} is not there yet: run `make run` or `{built_by}` first")
         yield connection
 
 
-def open_live() -> AbstractContextManager[psycopg.Connection]:
-    """Open a connection to a database in which the models have been built."""
-    return open_built("labels", "the models are not there yet: run `make run` or `dbt build` first")
+def spellings(connection: psycopg.Connection, named: Sequence[str]) -> list[str] | None:
+    """Return each spelling that machines use of the labels named; None for all if none is."""
+    if not named:
+        return None
+    keys = {label_key(name) for name in named}
+    query = sql.SQL("select distinct label from {}").format(relation("labels"))
+    return [label for (label,) in connection.execute(query) if label_key(label) in keys]
 
 
 @contextmanager

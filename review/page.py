@@ -7,103 +7,74 @@ is bounded by its own Content-Security-Policy, whatever a catalog's titles hold.
 import base64
 import hashlib
 import math
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 
 from loader.errors import UserError
 from review.live import relation
 
 FOLDER = Path(__file__).parent
 
-# The labels that show on most images, counted by the last refresh; no image is read for it.
-FREQUENT = """
-select provider, label
-from {labels}
-where
-    decision = 'published'
-    and (%(wanted)s::text[] is null or lower(label) = any(%(wanted)s))
-order by images_at_minimum_accuracy desc, label collate "C", provider collate "C"
-limit %(most)s
-"""
-CHOSEN = """
-    inner join unnest(%(providers)s::text[], %(labels)s::text[]) as chosen (provider, label)
-        on evidence.label = chosen.label and evidence.provider is not distinct from chosen.provider
-"""
-SHOWN = (
-    """
-select
-    evidence.provider, evidence.label, evidence.rank, evidence.identifier, evidence.accuracy,
-    evidence.title, evidence.url, evidence.landing_page, evidence.creator, evidence.license,
-    evidence.license_version, evidence.location
-from {label_gallery} as evidence
-"""
-    + CHOSEN
-    + "order by evidence.rank"
+# The labels that show on most images, counted by the last refresh; no image is read for it. All
+# images are read once for the galleries and once for the distributions, hence `materialized`.
+SECTIONS = """
+with chosen as materialized (
+    select provider, label
+    from {labels}
+    where
+        decision = 'published'
+        and (%(labels)s::text[] is null or label = any(%(labels)s))
+    order by images_at_minimum_accuracy desc, label collate "C", provider collate "C"
+    limit %(most)s
+),
+
+galleries as materialized (
+    select
+        gallery.provider,
+        gallery.label,
+        jsonb_agg(to_jsonb(gallery) order by gallery.rank) as gallery
+    from {label_gallery} as gallery
+    inner join chosen
+        on gallery.label = chosen.label and gallery.provider is not distinct from chosen.provider
+    group by gallery.provider, gallery.label
+),
+
+distributions as materialized (
+    select distribution.*
+    from {confidence_distribution} as distribution
+    inner join chosen
+        on
+            distribution.label = chosen.label
+            and distribution.provider is not distinct from chosen.provider
 )
-DISTRIBUTIONS = (
-    """
+
 select
-    evidence.provider, evidence.label, evidence.images, evidence.images_at_zero,
-    evidence.histogram, evidence.mean_accuracy, evidence.standard_deviation,
-    evidence.threshold, evidence.share_at_threshold,
-    evidence.log_mean, evidence.log_standard_deviation
-from {confidence_distribution} as evidence
+    distributions.*,
+    coalesce(galleries.gallery, '[]') as gallery
+from distributions
+left join galleries
+    on
+        distributions.label = galleries.label
+        and distributions.provider is not distinct from galleries.provider
 """
-    + CHOSEN
-)
 
 # The plot's size and margins, in its own units.
 WIDTH, HEIGHT, BOTTOM = 500, 120, 18
 
-
-@dataclass(frozen=True)
-class Image:
-    """An image in a label's gallery."""
-
-    provider: str | None
-    label: str
-    rank: int
-    identifier: object
-    accuracy: Decimal
-    title: str | None
-    url: str | None
-    landing_page: str | None
-    creator: str | None
-    license: str | None
-    license_version: str | None
-    location: str | None
+Section = dict[str, Any]
+"""What the page shows of a label: the columns of confidence_distribution, and as `gallery` the rows
+of label_gallery."""
 
 
-@dataclass(frozen=True)
-class Distribution:
-    """How sure the machine is where it says a label."""
-
-    provider: str | None
-    label: str
-    images: int
-    images_at_zero: int
-    histogram: dict[str, int]
-    mean_accuracy: Decimal
-    standard_deviation: Decimal
-    threshold: Decimal
-    share_at_threshold: Decimal
-    log_mean: Decimal | None
-    log_standard_deviation: Decimal | None
-
-
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """A bar of the plot, and what it stands for."""
 
     x: float
@@ -113,8 +84,7 @@ class Bar:
     words: str
 
 
-@dataclass(frozen=True)
-class Plot:
+class Plot(NamedTuple):
     """A histogram and the fitted curve over it, in the plot's units."""
 
     bars: list[Bar]
@@ -123,67 +93,40 @@ class Plot:
     highest: int
 
 
-@dataclass(frozen=True)
-class Section:
-    """What the page shows of a label."""
-
-    number: int
-    provider: str | None
-    label: str
-    images: list[Image]
-    distribution: Distribution
-    plot: Plot
-
-
-def write_galleries(
-    connection: psycopg.Connection, path: Path, wanted: list[str] | None, most: int
+def write_page(
+    connection: psycopg.Connection, path: Path, labels: list[str] | None, most: int
 ) -> tuple[int, int]:
-    """Write the page; return how many labels and images are on it."""
-    sections = read_sections(connection, wanted, most)
+    """Write the page of the labels (None: any); return how many labels and images are on it."""
+    sections = read_sections(connection, labels, most)
     page = render(sections)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return len(sections), sum(len(section.images) for section in sections)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    return len(sections), sum(len(section["gallery"]) for section in sections)
 
 
 def read_sections(
-    connection: psycopg.Connection, wanted: list[str] | None, most: int
+    connection: psycopg.Connection, labels: list[str] | None, most: int
 ) -> list[Section]:
-    """Return the labels with their images, the labels in alphabetical order."""
-    keys = None if wanted is None else [label.lower() for label in wanted]
-    query = sql.SQL(FREQUENT).format(labels=relation("labels"))
-    chosen = connection.execute(query, {"wanted": keys, "most": most}).fetchall()
-    if not chosen:
+    """Return the most frequent of the labels (None: of all), in alphabetical order."""
+    models = ("labels", "label_gallery", "confidence_distribution")
+    query = sql.SQL(SECTIONS).format(**{model: relation(model) for model in models})
+    with connection.cursor(row_factory=dict_row) as cursor:
+        sections = cursor.execute(query, {"labels": labels, "most": most}).fetchall()
+    if not sections:
         raise UserError("no such label is published; `refinery.labels` says what each gets")
-    values = {
-        "providers": [provider for provider, _ in chosen],
-        "labels": [label for _, label in chosen],
-    }
-    images: dict[tuple[str, str | None], list[Image]] = defaultdict(list)
-    distributions: dict[tuple[str, str | None], Distribution] = {}
-    with connection.cursor(row_factory=class_row(Image)) as cursor:
-        query = sql.SQL(SHOWN).format(label_gallery=relation("label_gallery"))
-        for image in cursor.execute(query, values):
-            images[image.label, image.provider].append(image)
-    with connection.cursor(row_factory=class_row(Distribution)) as cursor:
-        query = sql.SQL(DISTRIBUTIONS).format(
-            confidence_distribution=relation("confidence_distribution")
-        )
-        for found in cursor.execute(query, values):
-            distributions[found.label, found.provider] = found
-    ordered = sorted(distributions, key=lambda key: (key[0].casefold(), key[0], key[1] or ""))
-    return [
-        Section(number, provider, label, images[label, provider], found, plot(found))
-        for number, (label, provider) in enumerate(ordered, start=1)
-        for found in [distributions[label, provider]]
-    ]
+    return sorted(
+        sections, key=lambda row: (row["label"].casefold(), row["label"], row["provider"] or "")
+    )
 
 
-def plot(distribution: Distribution) -> Plot:
+def plot(section: Section) -> Plot:
     """Return the histogram in bins of 0.01, with the images that the log-normal expects in each."""
-    counts = {round(float(low) * 100): count for low, count in distribution.histogram.items()}
+    counts = {round(float(low) * 100): count for low, count in section["histogram"].items()}
     first = min([50, *counts])
-    expected = expected_counts(distribution, first)
+    expected = expected_counts(section, first)
     top = max([*counts.values(), *expected])
     step = WIDTH / (101 - first)
 
@@ -210,13 +153,13 @@ def plot(distribution: Distribution) -> Plot:
     return Plot(bars, curve, ticks, max(counts.values()))
 
 
-def expected_counts(distribution: Distribution, first: int) -> list[float]:
+def expected_counts(section: Section, first: int) -> list[float]:
     """Return the images that the fitted log-normal expects in each bin from `first` to 1.00."""
-    mean, deviation = distribution.log_mean, distribution.log_standard_deviation
+    mean, deviation = section["log_mean"], section["log_standard_deviation"]
     if mean is None or not deviation:
         return []
     logs = NormalDist(float(mean), float(deviation))
-    images = distribution.images - distribution.images_at_zero
+    images = section["images"] - section["images_at_zero"]
 
     def below(bin_: int) -> float:
         return logs.cdf(math.log(bin_ / 100)) if bin_ > 0 else 0.0
@@ -234,11 +177,12 @@ def render(sections: list[Section]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["web_address"] = web_address
-    style = (FOLDER / "galleries.css").read_text(encoding="utf-8")
-    script = (FOLDER / "galleries.js").read_text(encoding="utf-8")
-    return environment.get_template("galleries.html.jinja").render(
+    environment.filters["plot"] = plot
+    style = (FOLDER / "page.css").read_text(encoding="utf-8")
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html.jinja").render(
         sections=sections,
-        has_providers=len({section.provider for section in sections}) > 1,
+        has_providers=len({section["provider"] for section in sections}) > 1,
         width=WIDTH,
         height=HEIGHT,
         floor=HEIGHT - BOTTOM,
@@ -250,7 +194,7 @@ def render(sections: list[Section]) -> str:
 
 def content_security_policy(style: str, script: str) -> str:
     """Return a policy by which the page's own style and script run, and nothing else."""
-    rules: Iterable[str] = (
+    rules = (
         "default-src 'none'",
         "img-src http: https:",
         f"style-src '{_hash(style)}'",

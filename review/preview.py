@@ -1,27 +1,27 @@
 """What the files of the working tree would change, compared with the policy that is live."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
 
 from review.live import files_instead, relation
 
-NOT_THERE = "—"
 HEADER = ("label", "machine", "before", "after", "images")
+NOT_THERE = ("—", 0)
+# What the policy makes of each machine's label, and on how many images it shows.
+SHOWN = """
+select
+    coalesce(provider, ''),
+    label,
+    decision,
+    case when decision = 'published' then images_at_minimum_accuracy else 0 end
+from {labels}
+"""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What the policy makes of a machine's label, and on how many images it shows."""
-
-    decision: str
-    images: int
-
-
-@dataclass(frozen=True)
-class Effect:
+class Effect(NamedTuple):
     """What an edit would do to a machine's label."""
 
     provider: str
@@ -47,57 +47,43 @@ def effects(connection: psycopg.Connection, folder: Path) -> list[Effect]:
     before = _shown(connection)
     with files_instead(connection, folder):
         after = _shown(connection)
-    nothing = Shown(NOT_THERE, 0)
     found = []
-    for provider, label in sorted(before.keys() | after.keys()):
-        old, new = before.get((provider, label), nothing), after.get((provider, label), nothing)
-        if old != new:
-            change = new.images - old.images
-            found.append(Effect(provider, label, old.decision, new.decision, change))
-    return sorted(found, key=lambda effect: (-abs(effect.images), effect.label))
+    for provider, label in before.keys() | after.keys():
+        old, old_images = before.get((provider, label), NOT_THERE)
+        new, new_images = after.get((provider, label), NOT_THERE)
+        if (old, old_images) != (new, new_images):
+            found.append(Effect(provider, label, old, new, new_images - old_images))
+    return sorted(found, key=lambda effect: (-abs(effect.images), effect.label, effect.provider))
 
 
-def _shown(connection: psycopg.Connection) -> dict[tuple[str, str], Shown]:
-    query = sql.SQL(
-        """
-        select
-            coalesce(provider, ''),
-            label,
-            decision,
-            case when decision = 'published' then images_at_minimum_accuracy else 0 end
-        from {}
-        """
-    ).format(relation("labels"))
-    rows = connection.execute(query).fetchall()
-    return {
-        (provider, label): Shown(decision, images) for provider, label, decision, images in rows
-    }
+def _shown(connection: psycopg.Connection) -> dict[tuple[str, str], tuple[str, int]]:
+    rows = connection.execute(sql.SQL(SHOWN).format(labels=relation("labels")))
+    return {(provider, label): (decision, images) for provider, label, decision, images in rows}
 
 
 def as_table(found: list[Effect], style: str) -> str:
     """Return the effects as a table, `text` or `markdown`, with the three largest in words."""
     if not found:
         return "Nothing would change: the files say what is live."
-    table = _as_markdown(found) if style == "markdown" else _as_text(found)
+    rows = [
+        (effect.label, effect.provider, effect.before, effect.after, f"{effect.images:+,}")
+        for effect in found
+    ]
+    lines = _as_markdown(rows) if style == "markdown" else _as_text(rows)
     bullet = "- " if style == "markdown" else ""
-    return "\n".join([table, "", *(bullet + effect.in_words() for effect in found[:3])])
+    return "\n".join([*lines, "", *(bullet + effect.in_words() for effect in found[:3])])
 
 
-def _as_text(found: list[Effect]) -> str:
-    rows = [HEADER, *map(_row, found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    return "\n".join(
+def _as_text(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
+    return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+        for row in (HEADER, *rows)
+    ]
 
 
-def _as_markdown(found: list[Effect]) -> str:
-    rows = [HEADER, ("---", "---", "---", "---", "---:"), *map(_row, found)]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows
-    )
-
-
-def _row(effect: Effect) -> tuple[str, str, str, str, str]:
-    return (effect.label, effect.provider, effect.before, effect.after, f"{effect.images:+,}")
+def _as_markdown(rows: list[tuple[str, ...]]) -> list[str]:
+    return [
+        f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+        for row in (HEADER, ("---", "---", "---", "---", "---:"), *rows)
+    ]

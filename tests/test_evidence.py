@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,21 +19,22 @@ from pathlib import Path
 import pytest
 from conftest import Database
 
-from review.page import Distribution, Image, Section, plot, render, web_address
+from review.page import Section, plot, render, web_address
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = """'"></a></td><script>document.title = "taken over"</script><img src=SERVER/title>"""
 
 
-def evidence(database: Database, *arguments: str) -> str:
-    """Run an evidence command that has to succeed, and return what it printed."""
-    done = database.run(sys.executable, "-m", "review.evidence_commands", *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def review(database: Database, *arguments: str | Path) -> tuple[int, str, str]:
+    """Return a command's exit status and what it printed as result and as reason."""
+    done = database.run(sys.executable, "-m", "review", *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 def drawn(database: Database, *arguments: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(evidence(database, "sample", *arguments))))
+    status, out, err = review(database, "draw-sample", *arguments)
+    assert status == 0, err
+    return list(csv.DictReader(io.StringIO(out)))
 
 
 def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) -> None:
@@ -99,10 +99,10 @@ def test_dbt_by_itself_leaves_the_evidence_out(project: Database) -> None:
     assert not [path for path in paths if "evidence" in path]
 
 
-def test_galleries_of_the_sample(sample: Database, tmp_path: Path) -> None:
+def test_a_page_of_the_sample(sample: Database, tmp_path: Path) -> None:
     page = tmp_path / "new" / "page.html"
-    said = evidence(sample, "galleries", "dog", "Person", "--output", str(page))
-    assert said == f"{page}: 2 labels with 24 images\n"
+    done = review(sample, "page", "dog", "Person", "--output", page)
+    assert done == (0, f"{page}: 2 labels with 24 images\n", "")
     text = page.read_text()
     assert re.findall(r"<h2>(\w+) ", text) == ["Dog", "Person"]
     with sample.connect() as connection:
@@ -117,16 +117,15 @@ def test_galleries_of_the_sample(sample: Database, tmp_path: Path) -> None:
     assert len(rows) == 12
     assert re.findall(r'data-address="([^"]+)"', text)[:12] == [url for url, _, _ in rows]
     assert all(f"<td>{creator}</td>" in text and license_ in text for _, creator, license_ in rows)
-    done = sample.run(
-        sys.executable, "-m", "review.evidence_commands", "galleries", "no such label"
-    )
-    assert (done.returncode, "no such label is published" in done.stderr) == (1, True)
+    status, _, err = review(sample, "page", "no such label")
+    assert (status, "no such label is published" in err) == (1, True)
+    status, _, err = review(sample, "page", "--output", page / "page.html")
+    assert (status, "page.html cannot be written" in err) == (1, True)
 
 
 def test_the_evidence_that_is_not_built_is_asked_for(loaded: Database) -> None:
-    done = loaded.run(sys.executable, "-m", "review.evidence_commands", "sample")
-    assert done.returncode == 1
-    assert "dbt build --selector evidence" in done.stderr
+    status, _, err = review(loaded, "draw-sample")
+    assert (status, "dbt build --selector evidence" in err) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -152,35 +151,32 @@ def test_only_web_addresses_become_links(address: str | None, link: str | None) 
 
 def hostile_section(server: str) -> Section:
     text = HOSTILE.replace("SERVER", server)
-    found = Distribution(
-        provider=text,
-        label=f"a/b \\ {text}",
-        images=4,
-        images_at_zero=1,
-        histogram={"0.00": 1, "0.55": 1, "0.99": 1, "1.00": 1},
-        mean_accuracy=Decimal("0.635"),
-        standard_deviation=Decimal("0.4"),
-        threshold=Decimal("0.9"),
-        share_at_threshold=Decimal("0.5"),
-        log_mean=Decimal("-0.2"),
-        log_standard_deviation=Decimal("0.28"),
-    )
-    image = Image(
-        provider=found.provider,
-        label=found.label,
-        rank=1,
-        identifier="00000000-0000-0000-0000-000000000001",
-        accuracy=Decimal("0.99"),
-        title=text,
-        url=f"{server}/image.png?a=1&b=\"'<>",
-        landing_page="javascript:document.title = 'taken over'",
-        creator=text,
-        license=text,
-        license_version=text,
-        location=text,
-    )
-    second = replace(image, rank=2, url="javascript:alert(1)", title=None)
-    return Section(1, found.provider, found.label, [image, second], found, plot(found))
+    image = {
+        "rank": 1,
+        "identifier": "00000000-0000-0000-0000-000000000001",
+        "accuracy": 0.99,
+        "title": text,
+        "url": f"{server}/image.png?a=1&b=\"'<>",
+        "landing_page": "javascript:document.title = 'taken over'",
+        "creator": text,
+        "license": text,
+        "license_version": text,
+        "location": text,
+    }
+    return {
+        "provider": text,
+        "label": f"a/b \\ {text}",
+        "images": 4,
+        "images_at_zero": 1,
+        "histogram": {"0.00": 1, "0.55": 1, "0.99": 1, "1.00": 1},
+        "mean_accuracy": Decimal("0.635"),
+        "standard_deviation": Decimal("0.4"),
+        "threshold": Decimal("0.9"),
+        "share_at_threshold": Decimal("0.5"),
+        "log_mean": Decimal("-0.2"),
+        "log_standard_deviation": Decimal("0.28"),
+        "gallery": [image, image | {"rank": 2, "url": "javascript:alert(1)", "title": None}],
+    }
 
 
 def test_what_the_catalog_says_is_text_on_the_page() -> None:
@@ -192,15 +188,15 @@ def test_what_the_catalog_says_is_text_on_the_page() -> None:
 
 
 def test_a_plot_has_a_bar_a_bin_and_the_curve_of_the_fit() -> None:
-    found = hostile_section("http://127.0.0.1:1").distribution
-    drawing = plot(found)
+    section = hostile_section("http://127.0.0.1:1")
+    drawing = plot(section)
     assert [bar.words for bar in drawing.bars] == ["0.00: 1", "0.55: 1", "0.99: 1", "1.00: 1"]
     assert len(drawing.curve.split()) == 101
-    for nothing in (
+    for no_fit in (
         {"log_mean": None, "log_standard_deviation": None},
         {"log_standard_deviation": 0},
     ):
-        assert plot(replace(found, **nothing)).curve == ""
+        assert plot(section | no_fit).curve == ""
 
 
 class Counting(BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """What reviewers read: counts of labels, the queue, the preview of an edit, explanations."""
 
 import statistics
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,7 +13,6 @@ import psycopg
 import pytest
 from conftest import PUT_IN_FORCE, Database, edit
 
-from loader.errors import UserError
 from review.explain import explain
 from review.files import FOLDER, label_key, read
 from review.live import relation
@@ -157,10 +157,9 @@ def test_the_queue_can_stop_a_refresh(refreshed: Database) -> None:
     assert refreshed.dbt(*test, "--vars", "{unreviewed_labels_severity: error}").returncode == 1
 
 
-def test_without_an_edit_there_is_nothing_to_preview(
-    connection: psycopg.Connection, folder: Path
-) -> None:
-    assert effects(connection, folder) == []
+def test_without_an_edit_there_is_nothing_to_preview(refreshed: Database) -> None:
+    done = refreshed.run(sys.executable, "-m", "review", "preview")
+    assert (done.returncode, done.stdout.split(":")[0]) == (0, "Nothing would change")
 
 
 def test_a_preview_is_what_the_edit_then_does(
@@ -242,13 +241,12 @@ def test_each_tag_is_explained_by_its_line(
                 assert tag.line.key == label_key(tag.name or "")
             if tag.decision in ("denied_pattern", "provider_withheld", "sensitive_label"):
                 assert tag.line is not None
-                where = f"{tag.line.path.name}:{tag.line.number}"
-                assert where in str(tag)
-                text = tag.line.path.read_text().splitlines()[tag.line.number - 1]
-                assert text.startswith(tag.line.name)
+                assert f"\n    {tag.line.file}.csv:{tag.line.number}: " in str(tag)
+                text = (FOLDER / f"{tag.line.file}.csv").read_text().splitlines()
+                assert text[tag.line.number - 1].startswith(tag.line.name)
     assert len(seen) >= 7
 
 
-def test_an_image_that_is_not_there_is_an_error(connection: psycopg.Connection) -> None:
-    with pytest.raises(UserError, match="has no image"):
-        explain(connection, uuid4(), FOLDER)
+def test_an_image_that_is_not_there_is_an_error(refreshed: Database) -> None:
+    done = refreshed.run(sys.executable, "-m", "review", "explain", str(uuid4()))
+    assert (done.returncode, "has no image" in done.stderr) == (1, True)

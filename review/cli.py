@@ -1,0 +1,255 @@
+"""The commands for the people of the policy: `python -m review --help`."""
+
+import io
+import sys
+import unicodedata
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from loader.errors import Commands, UserError
+from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES, check, is_accuracy
+from review.draw_sample import write_sample
+from review.edit import Edit
+from review.explain import explain
+from review.files import COLUMNS, FOLDER, WHITE_SPACE
+from review.live import connect_to, spellings
+from review.page import write_page
+from review.preview import as_table, effects
+
+POLICY = ("labels", "dbt build")
+EVIDENCE = ("label_gallery", "dbt build --selector evidence")
+
+
+@click.group(
+    cls=Commands,
+    epilog="Labels are found in any letter case; put those with spaces in quotes. What a command "
+    "cannot do for all labels it does for none. Exit status: 0 done, or there was nothing to do; "
+    "1 refused; 2 wrong usage.",
+)
+def cli() -> None:
+    """Check, change and explain the label policy, and look at labels."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A label may have letters that the terminal's encoding has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _text(text: str) -> str:
+    text = text.strip(WHITE_SPACE)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise click.BadParameter(f"{text!r} is not one line of text")
+    return text
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("is empty")
+    return _text(text)
+
+
+def _accuracy(text: str) -> str:
+    if not is_accuracy(text.strip()):
+        raise click.BadParameter(f"{text!r} is no number from 0 to 1")
+    return text.strip()
+
+
+def _width(text: str) -> Decimal:
+    if not is_accuracy(text) or not text or Decimal(text) == 0:
+        raise click.BadParameter(f"{text!r} is no number above 0, up to 1")
+    return Decimal(text)
+
+
+labels_to_edit = click.argument("labels", nargs=-1, required=True, type=_filled, metavar="LABEL...")
+labels_to_show = click.argument("labels", nargs=-1, type=_filled, metavar="[LABEL]...")
+may_be_new = click.option("--new", is_flag=True, help="Also labels nobody has reviewed before.")
+reason_option = click.option("--reason", required=True, type=_filled, metavar="TEXT", help="Why.")
+
+
+@cli.command("check")
+def check_() -> None:
+    """Check the CSV files, without a database."""
+    problems = check(FOLDER)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise UserError(f"{len(problems)} to mend in {FOLDER}")
+    print(f"{len(COLUMNS)} files of the label policy are in order")
+
+
+@cli.command()
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "markdown"]),
+    default="text",
+    show_default=True,
+    help="Markdown is for a pull request.",
+)
+def preview(style: str) -> None:
+    """Show what the files would change in the live policy."""
+    problems = check(FOLDER)
+    with connect_to(*POLICY) as connection:
+        print(as_table(effects(connection, FOLDER), style))
+    if problems:
+        print("\nThe tests would refuse this edit:", *problems, sep="\n")
+
+
+@cli.command("explain")
+@click.argument("identifier", type=click.UUID)
+def explain_(identifier: UUID) -> None:
+    """Say why each tag of an image is or is not shown.
+
+    IDENTIFIER is the image's UUID in the catalog.
+    """
+    with connect_to(*POLICY) as connection:
+        print(*explain(connection, identifier, FOLDER), sep="\n")
+
+
+@cli.command()
+@labels_to_edit
+@click.option(
+    "--minimum-accuracy",
+    type=_accuracy,
+    metavar="X",
+    help="Show the label from this accuracy on, 0 to 1; '' for the provider's.  "
+    "[default: as it is, at first the provider's]",
+)
+@click.option(
+    "--note", type=_text, metavar="TEXT", help="Why; '' for no note.  [default: as it is]"
+)
+@click.option(
+    "--no-longer-withheld",
+    is_flag=True,
+    help="Include even what sensitive_labels.csv withholds, and take it out of there.",
+)
+@may_be_new
+def include(
+    labels: tuple[str, ...],
+    minimum_accuracy: str | None,
+    note: str | None,
+    no_longer_withheld: bool,
+    new: bool,
+) -> None:
+    """Have labels shown."""
+    edit = Edit(FOLDER, may_add=new)
+    edit.include(
+        labels,
+        minimum_accuracy=minimum_accuracy,
+        note=note,
+        no_longer_withheld=no_longer_withheld,
+    )
+    _save(edit)
+
+
+@cli.command()
+@labels_to_edit
+@click.option("--note", required=True, type=_filled, metavar="TEXT", help="Why.")
+@may_be_new
+def exclude(labels: tuple[str, ...], note: str, new: bool) -> None:
+    """Have labels, and their aliases, not shown."""
+    edit = Edit(FOLDER, may_add=new)
+    edit.exclude(labels, note=note)
+    _save(edit)
+
+
+@cli.command()
+@labels_to_edit
+@click.option("--category", required=True, type=click.Choice(WITHHELD_CATEGORIES))
+@reason_option
+@may_be_new
+def withhold(labels: tuple[str, ...], category: str, reason: str, new: bool) -> None:
+    """Exclude labels that say something about people."""
+    edit = Edit(FOLDER, may_add=new)
+    edit.withhold(labels, category=category, reason=reason)
+    _save(edit)
+
+
+@cli.command()
+@labels_to_edit
+@click.option("--category", required=True, type=click.Choice(FLAGGED_CATEGORIES))
+@reason_option
+def flag(labels: tuple[str, ...], category: str, reason: str) -> None:
+    """Have images that show labels carry a category."""
+    edit = Edit(FOLDER)
+    edit.flag(labels, category=category, reason=reason)
+    _save(edit)
+
+
+def _save(edit: Edit) -> None:
+    changes = edit.save()
+    if changes:
+        print(*changes, "See what it would change: python -m review preview", sep="\n")
+        print("Make it live: dbt seed")
+    else:
+        print("Nothing to change: the files say so already.")
+
+
+@cli.command()
+@labels_to_show
+@click.option(
+    "--most", type=click.IntRange(min=1), default=100, show_default=True, help="So many labels."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("galleries/index.html"),
+    show_default=True,
+    help="The file to write.",
+)
+def page(labels: tuple[str, ...], most: int, output: Path) -> None:
+    """Write a page of labels with their images, for reviewers.
+
+    By default it shows the labels that are on most images.
+    """
+    with connect_to(*EVIDENCE) as connection:
+        sections, images = write_page(connection, output, spellings(connection, labels), most)
+    print(f"{output}: {sections:,} labels with {images:,} images")
+
+
+@cli.command()
+@labels_to_show
+@click.option(
+    "--each",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="So many tags of each label and bin of accuracy.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same draws the same.")
+@click.option(
+    "--width",
+    type=_width,
+    default="0.05",
+    show_default=True,
+    metavar="X",
+    help="Of a bin, above 0 and up to 1.",
+)
+@click.option(
+    "--with-urls",
+    is_flag=True,
+    help="A sixth column with the images' addresses, to be taken out of the seed.",
+)
+def draw_sample(
+    labels: tuple[str, ...], each: int, seed: int, width: Decimal, with_urls: bool
+) -> None:
+    """Draw machine tags for people to judge, as CSV.
+
+    As many from each label, by default of all, and from each bin of accuracy; in the columns of
+    seeds/evidence/label_judgements.csv.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    with connect_to(*EVIDENCE) as connection:
+        drawn = write_sample(
+            connection,
+            sys.stdout,
+            spellings(connection, labels),
+            each=each,
+            seed=seed,
+            width=width,
+            with_urls=with_urls,
+        )
+    if drawn == 0:
+        raise UserError("no machine says such a label of an image in the catalog")
