@@ -1,11 +1,11 @@
 """Measure Label Refinery beside other ways to the same result, and print a Markdown report."""
 
-import argparse
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+
+import click
 
 from benchmarks import with_dlt
 from benchmarks.contestants import BIN, CATALOG, Contestant
@@ -37,7 +37,7 @@ from benchmarks.report import (
 from benchmarks.rounds import run_rounds
 from benchmarks.row_by_row import ROW_BY_ROW
 from benchmarks.with_duckdb import DROPPING, KEEPING
-from loader.errors import UserError, exit_status
+from loader.errors import Commands, UserError
 
 log = logging.getLogger("benchmarks")
 
@@ -48,28 +48,24 @@ DLT_IMAGES = 50_000
 GROWTH = {50_000: 3, 200_000: 3, 800_000: 1}  # images: rounds
 
 
-def main() -> int:
-    """Run the benchmark; return 0 if all ended with the same results, else 1."""
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [contestant.name for contestant in CONTESTANTS] + [DLT]
-    parser.add_argument("--images", type=int, default=200_000, help="default: %(default)s")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="default: %(default)s; row by row has one"
-    )
-    parser.add_argument(
-        "--growth", action="store_true", help="ours alone, at 50,000, 200,000 and 800,000 images"
-    )
-    parser.add_argument(
-        "--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
-    )
-    options = parser.parse_args()
-    chosen = [c for c in CONTESTANTS if c is OURS or c.name in options.only]
-    if options.growth:
-        return exit_status(lambda: measure_growth(GROWTH))
-    return exit_status(
-        lambda: compare(chosen, options.images, options.rounds, with_dlt_too=DLT in options.only)
-    )
+NAMES = [*(contestant.name for contestant in CONTESTANTS), DLT]
+
+
+@click.group(cls=Commands, invoke_without_command=True)
+@click.option("--images", default=200_000, show_default=True, help="Images that are labelled.")
+@click.option("--rounds", default=3, show_default=True, help="Row by row has one.")
+@click.option("--growth", is_flag=True, help="Ours alone, at 50,000, 200,000 and 800,000 images.")
+@click.option(
+    "--only", type=click.Choice(NAMES), multiple=True, default=NAMES, help="Repeatable; all."
+)
+def main(images: int, rounds: int, growth: bool, only: Sequence[str]) -> None:
+    """Measure Label Refinery beside other ways to the same result, and print a Markdown report."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    if growth:
+        measure_growth(GROWTH)
+    else:
+        chosen = [c for c in CONTESTANTS if c is OURS or c.name in only]
+        compare(chosen, images, rounds, with_dlt_too=DLT in only)
 
 
 def compare(
@@ -166,4 +162,4 @@ def require(*packages: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,28 +9,19 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from loader.connect import connect
+from loader.connect import PROJECT, connect
 from loader.errors import UserError
 from review.files import COLUMNS, label_key, read
 
-PROJECT = Path(__file__).resolve().parent.parent
 SCHEMA = "refinery"
 
 
-def schema_of(name: str) -> str:
-    """Return the schema of a seed or model that dbt's last run used."""
-    manifest = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
-    if manifest.exists():
-        nodes = json.loads(manifest.read_text())["nodes"].values()
-        schemas = {node["schema"] for node in nodes if node["name"] == name}
-        if len(schemas) == 1:
-            return schemas.pop()
-    return SCHEMA
-
-
 def relation(name: str) -> sql.Identifier:
-    """Return the relation of a seed or model."""
-    return sql.Identifier(schema_of(name), name)
+    """Return the relation of a seed or model, in the schema that dbt's last run used."""
+    manifest = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
+    nodes = json.loads(manifest.read_text())["nodes"].values() if manifest.exists() else ()
+    schemas = {node["schema"] for node in nodes if node["name"] == name}
+    return sql.Identifier(schemas.pop() if len(schemas) == 1 else SCHEMA, name)
 
 
 @contextmanager
@@ -68,6 +59,8 @@ def files_instead(connection: psycopg.Connection, folder: Path) -> Iterator[None
             with connection.cursor() as cursor, cursor.copy(insert) as copy:
                 for line in read(file, folder):
                     copy.write_row([line[column] or None for column in columns])
-        store = sql.Identifier(schema_of("int_label_policy"), "store_label_policy")
-        connection.execute(sql.SQL("select {}()").format(store))
+        in_force = relation("int_label_policy_in_force")
+        connection.execute(sql.SQL("delete from {}").format(in_force))
+        seeded = relation("int_seeded_label_policy")
+        connection.execute(sql.SQL("insert into {} select * from {}").format(in_force, seeded))
         yield
