@@ -1,24 +1,27 @@
 {% materialization postgres_function, adapter='postgres', supported_languages=['sql'] -%}
+    {#- Without the database, whose name a copy or a restored dump does not share. -#}
+    {%- set schema = this.include(database=false, identifier=false) -%}
     {%- set function = this.include(database=false) -%}
-    {%- set arguments, types = [], [] -%}
+    {%- set body = sql | replace(this.include(identifier=false) ~ '.', schema ~ '.') -%}
+    {%- set arguments = [] -%}
     {%- for argument in model.arguments -%}
         {%- do arguments.append(argument.name ~ ' ' ~ argument.data_type) -%}
-        {%- do types.append(argument.data_type) -%}
     {%- endfor -%}
-    {#- Without the database, whose name a copy or a restored dump does not share. -#}
-    {%- set body = sql | replace(this.include(identifier=false) ~ '.', this.include(database=false, identifier=false) ~ '.') -%}
+    {%- set types = model.arguments | map(attribute='data_type') | join(', ') -%}
+    {%- set kind = 'aggregate' if config.get('type') == 'aggregate' else 'function' -%}
 
     {{ run_hooks(pre_hooks) }}
 
     {%- call statement('main') -%}
-        {% if config.get('type') == 'aggregate' -%}
-            create or replace aggregate {{ function }} ({{ arguments | join(', ') }}) (
+        create or replace {{ kind }} {{ function }}({{ arguments | join(', ') }})
+        {% if kind == 'aggregate' -%}
+            (
                 {{ body }}
             );
         {%- else -%}
-            create or replace function {{ function }}({{ arguments | join(', ') }})
             returns {{ model.returns.data_type }}
-            {{ config.get('volatility') or 'immutable' }} parallel safe {{ config.meta_get('options', '') }}
+            {{ config.get('volatility') or 'immutable' }} parallel safe
+            {{ config.meta_get('options') or '' }}
             {% if config.meta_get('language') == 'plpgsql' -%}
                 language plpgsql as $function$
                 {{ body }}
@@ -29,8 +32,10 @@
                 end;
             {%- endif %}
         {%- endif %}
+        comment on {{ kind }} {{ function }}({{ types }})
+        is {{ postgres_escape_comment(model.description) }};
         -- Postgres asks this of who reads a view, and it is not everybody's in every database.
-        grant execute on function {{ function }}({{ types | join(', ') }}) to public;
+        grant execute on function {{ function }}({{ types }}) to public;
     {%- endcall -%}
 
     {{ run_hooks(post_hooks) }}

@@ -123,6 +123,18 @@ def test_every_column_is_described_once(sample: Database) -> None:
         assert set(described) <= set(columns), table
 
 
+def test_every_function_is_described_and_outlives_a_renamed_database(sample: Database) -> None:
+    """A body that named the database would fail in a copy, or where a dump is restored."""
+    with sample.connect() as connection:
+        found = connection.execute(
+            "select proname, obj_description(oid), prosrc from pg_proc"
+            " where pronamespace = 'refinery'::regnamespace"
+        ).fetchall()
+    assert {name for name, _, _ in found} == {path.stem for path in PROJECT.glob("functions/*.sql")}
+    assert all(description for _, description, _ in found)
+    assert not [name for name, _, source in found if f'"{sample.name}"' in source]
+
+
 @pytest.mark.parametrize(
     ("selector", "some_of_it", "none_of_it"),
     [
