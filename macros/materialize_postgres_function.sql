@@ -13,6 +13,7 @@
     {{ run_hooks(pre_hooks) }}
 
     {%- call statement('main') -%}
+        {{ one_at_a_time(this) }}
         create or replace {{ kind }} {{ function }}({{ arguments | join(', ') }})
         {% if kind == 'aggregate' -%}
             (

@@ -14,6 +14,7 @@
     {%- endif -%}
 
     {%- call statement('main') -%}
+        {{ one_at_a_time(this) }}
         do $replace_view$
         begin
             create or replace view {{ view }} as (

@@ -9,11 +9,14 @@
         ],
         pre_hook=[
             "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 0",
+            "{% if is_incremental() %}lock table {{ this }} in share row exclusive mode{% endif %}",
             "{{ settle_responses() }}",
         ],
         post_hook="{% if not is_incremental() %}analyze {{ this }}{% endif %}"
     )
 }}
+
+-- The lock, so that of two runs at once the second sees what the first has stored.
 
 with
 
