@@ -68,16 +68,16 @@ class _StandardInput:
         if sys.stdin is None:
             raise UserError("standard input is closed; give it a file or a pipe")
         self.beginning = sys.stdin.buffer.read(PART_BYTES)
-        self._position = 0
+        self._unread = io.BytesIO(self.beginning)
 
     def read(self, size: int) -> bytes:
-        data = self.beginning[self._position : self._position + size]
-        data = data or sys.stdin.buffer.read(size)
-        self._position += len(data)
-        return data
+        return self._unread.read(size) or sys.stdin.buffer.read(size)
 
-    def tell(self) -> int:
-        return self._position
+    def readline(self, size: int) -> bytes:
+        line = self._unread.readline(size)
+        if line.endswith(b"\n"):
+            return line
+        return line + sys.stdin.buffer.readline(size - len(line))
 
 
 _standard_input = cache(_StandardInput)

@@ -1,4 +1,8 @@
-"""What the ledger says of each file, and taking a file back."""
+"""The ledger: what has been loaded of each file. All SQL of its two tables is here.
+
+A chunk's row is written in the transaction that loads its lines; its unique key keeps any line from
+being there twice. The locks only spare work, or tell readers to wait.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,6 +10,56 @@ from datetime import datetime
 import psycopg
 
 from loader.errors import UserError
+from loader.files import LabelFile
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of lines: each is loaded, rejected or blank."""
+
+    loaded: int = 0
+    rejected: int = 0
+    blank: int = 0
+
+    def __add__(self, other: "Account") -> "Account":
+        return Account(
+            self.loaded + other.loaded, self.rejected + other.rejected, self.blank + other.blank
+        )
+
+    @property
+    def lines(self) -> int:
+        """All lines."""
+        return self.loaded + self.rejected + self.blank
+
+    def __str__(self) -> str:
+        return (
+            f"{self.lines:,} lines = {self.loaded:,} loaded + {self.rejected:,} rejected"
+            f" + {self.blank:,} blank"
+        )
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file's row."""
+
+    file_id: int
+    chunk_bytes: int
+    is_finished: bool
+
+
+@dataclass(frozen=True)
+class LoadedChunk:
+    """A chunk's row: its bytes in the file's lines, their CRC-32, and what became of the lines."""
+
+    first_byte: int
+    end_byte: int
+    checksum: int
+    account: Account
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its lines."""
+        return self.end_byte - self.first_byte
 
 
 @dataclass(frozen=True)
@@ -23,6 +77,94 @@ class FileStatus:
     seconds: float
     bytes_per_second: float
     second_run: str
+
+
+def enter_file(connection: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> FileEntry:
+    """Enter a file, or the name by which a known one goes now; what cuts it stays as it was."""
+    row = connection.execute(
+        """
+        insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes)
+        values (%s, %s, %s, %s)
+        on conflict (fingerprint) do update set name = excluded.name
+        returning file_id, chunk_bytes, finished_at is not null
+        """,
+        (file.name, file.size, file.fingerprint, chunk_bytes),
+    ).fetchone()
+    assert row is not None  # noqa: S101 - an upsert returns its row
+    return FileEntry(*row)
+
+
+def lock_file(connection: psycopg.Connection, file_id: int) -> bool:
+    """Lock a file until it is finished or the connection ends; False if another loader has it."""
+    return connection.execute(
+        "select pg_try_advisory_lock('raw.loaded_files'::regclass::oid::integer, %s::integer)",
+        (file_id,),
+    ).fetchone() == (True,)
+
+
+def finish_file(connection: psycopg.Connection, file_id: int) -> None:
+    """Say that all chunks of a file are there, and unlock it."""
+    connection.execute(
+        "update raw.loaded_files set finished_at = now() where file_id = %s", (file_id,)
+    )
+    connection.execute("select pg_advisory_unlock_all()")
+
+
+def loaded_chunks(connection: psycopg.Connection, file_id: int) -> dict[int, LoadedChunk]:
+    """Return the chunks of a file by their first byte."""
+    rows = connection.execute(
+        """
+        select first_byte, end_byte, checksum, loaded_lines, rejected_lines, blank_lines
+        from raw.loaded_chunks
+        where file_id = %s
+        """,
+        (file_id,),
+    )
+    return {
+        first_byte: LoadedChunk(first_byte, end_byte, checksum, Account(*counts))
+        for first_byte, end_byte, checksum, *counts in rows
+    }
+
+
+def lock_responses(connection: psycopg.Connection) -> None:
+    """Say, until the transaction ends, that responses with new ids are on their way.
+
+    dbt takes the lock alone for a moment, see macros/settle_responses.sql.
+    """
+    connection.execute(
+        "select pg_advisory_xact_lock_shared('raw.rekognition_responses'::regclass::bigint)"
+    )
+
+
+def enter_chunk(
+    connection: psycopg.Connection, file_id: int, first_byte: int, end_byte: int, checksum: int
+) -> int | None:
+    """Enter a chunk and return its id, or None if it is there: its lines are loaded then."""
+    row = connection.execute(
+        """
+        insert into raw.loaded_chunks (file_id, first_byte, end_byte, checksum)
+        values (%s, %s, %s, %s)
+        on conflict (file_id, first_byte) do nothing
+        returning chunk_id
+        """,
+        (file_id, first_byte, end_byte, checksum),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def count_lines(connection: psycopg.Connection, chunk_id: int, account: Account) -> None:
+    """Add to what became of a chunk's lines."""
+    connection.execute(
+        """
+        update raw.loaded_chunks
+        set
+            loaded_lines = loaded_lines + %s,
+            rejected_lines = rejected_lines + %s,
+            blank_lines = blank_lines + %s
+        where chunk_id = %s
+        """,
+        (account.loaded, account.rejected, account.blank, chunk_id),
+    )
 
 
 def file_statuses(connection: psycopg.Connection) -> list[FileStatus]:

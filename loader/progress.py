@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from loader.copy import Account
 from loader.files import LabelFile
+from loader.ledger import Account
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from loader.copy import lock_responses_shared
+from loader import ledger
+from loader.ledger import Account
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def list_rejects(connection: psycopg.Connection) -> Iterator[RejectedLine]:
 def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
     """Load the whole rejected lines that Postgres takes by now; return how many, and are left."""
     with connection.transaction():
-        lock_responses_shared(connection)
-        (loaded,) = connection.execute(
+        ledger.lock_responses(connection)
+        loaded = connection.execute(
             """
             with parsed as materialized (
                 select line.file_id, line.byte_offset, parsed.document
@@ -64,17 +65,11 @@ def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
                 from taken
                 inner join parsed using (file_id, byte_offset)
                 order by file_id, byte_offset
-            ),
-            entered as (
-                update raw.loaded_chunks as chunk
-                set
-                    loaded_lines = chunk.loaded_lines + counted.lines,
-                    rejected_lines = chunk.rejected_lines - counted.lines
-                from (select chunk_id, count(*) as lines from taken group by chunk_id) as counted
-                where chunk.chunk_id = counted.chunk_id
             )
-            select count(*) from taken
+            select chunk_id, count(*) from taken group by chunk_id order by chunk_id
             """
-        ).fetchone() or (0,)
+        ).fetchall()
+        for chunk_id, lines in loaded:
+            ledger.count_lines(connection, chunk_id, Account(loaded=lines, rejected=-lines))
         (left,) = connection.execute("select count(*) from raw.rejected_lines").fetchone() or (0,)
-    return loaded, left
+    return sum(lines for _, lines in loaded), left

@@ -1,102 +1,26 @@
-"""Connections that load chunks at the same time, each made again when it is lost."""
+"""Threads that load chunks at the same time, on a session each."""
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import Queue, SimpleQueue
-from typing import TypeVar
-
-import psycopg
-import tenacity
-from tenacity.nap import sleep_using_event
 
 from loader.chunks import Chunk
-from loader.connect import open_connection, unreachable
-from loader.copy import REFUSALS, Account, load_chunk
+from loader.copy import load_chunk
 from loader.errors import UserError
+from loader.ledger import Account, LoadedChunk
+from loader.session import Session
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
+SECONDS_TO_STOP = 1.5
 
 
 @dataclass(frozen=True)
-class LoadedBytes:
-    """A chunk that is committed: how many bytes of lines, and what became of the lines."""
+class Step:
+    """A chunk that is done with: how many bytes of lines, and what became of them in this load."""
 
     bytes: int
     account: Account
-
-
-LONGEST_PAUSE_SECONDS = 30
-SECONDS_TO_STOP = 1.5
-# What another try may mend: the connection or the server was lost, a deadlock, a lock's time-out.
-PASSING_CLASSES = ("08", "40")
-PASSING_STATES = ("57P01", "57P02", "57P03", "55P03")
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether trying again may help."""
-    if not isinstance(error, psycopg.OperationalError) or isinstance(error, REFUSALS):
-        return False
-    state = error.sqlstate
-    return state is None or state[:2] in PASSING_CLASSES or state in PASSING_STATES
-
-
-class Session:
-    """A connection that is made again, after growing pauses, when it is lost."""
-
-    def __init__(self, give_up_after_seconds: float, stop: threading.Event) -> None:
-        self._connection: psycopg.Connection | None = None
-        self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_passing),
-            wait=tenacity.wait_exponential(max=LONGEST_PAUSE_SECONDS),
-            stop=tenacity.stop_after_delay(give_up_after_seconds)
-            | tenacity.stop_when_event_set(stop),
-            sleep=sleep_using_event(stop),
-            before_sleep=_say_that_it_is_tried_again,
-            reraise=True,
-        )
-
-    def run(self, work: Callable[[psycopg.Connection], T]) -> T:
-        """Do some work, which is all or nothing, on the connection."""
-        try:
-            return self._retrying(lambda: work(self._open()))
-        except psycopg.OperationalError as error:
-            if is_passing(error):
-                raise UserError(
-                    f"{unreachable(error)} What is loaded stays; run the same command again to "
-                    "go on."
-                ) from error
-            raise
-
-    def _open(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = open_connection(statement_timeout="15min")  # a chunk takes seconds
-        return self._connection
-
-    def cancel(self, timeout: float) -> None:
-        """Ask the server to break off what it is doing for us."""
-        connection = self._connection
-        if connection and not connection.closed:
-            try:
-                connection.cancel_safe(timeout=timeout)
-            except psycopg.Error:
-                log.debug("the server did not hear the request to cancel", exc_info=True)
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._connection:
-            self._connection.close()
-
-
-def _say_that_it_is_tried_again(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    pause = state.next_action.sleep if state.next_action else 0
-    reason = " ".join(str(error).split())
-    log.warning("connection lost (%s); trying again in %.0f s", reason, pause)
 
 
 class Workers:
@@ -106,11 +30,10 @@ class Workers:
     What they have not committed then, Postgres rolls back.
     """
 
-    def __init__(self, count: int, max_line_bytes: int, give_up_after_seconds: float) -> None:
-        self._max_line_bytes = max_line_bytes
+    def __init__(self, count: int, give_up_after_seconds: float) -> None:
         self._stop = threading.Event()
         self._tasks: Queue[tuple[int, Chunk] | None] = Queue()
-        self._results: SimpleQueue[LoadedBytes | Exception] = SimpleQueue()
+        self._results: SimpleQueue[Step | Exception] = SimpleQueue()
         self._sessions = [Session(give_up_after_seconds, self._stop) for _ in range(count)]
         self._threads = [
             threading.Thread(target=self._work, args=(session,), daemon=True)
@@ -133,8 +56,8 @@ class Workers:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()) if deadline else None)
 
-    def load(self, file_id: int, chunks: Iterator[Chunk]) -> Iterator[LoadedBytes]:
-        """Load chunks, and yield what became of each when it is committed.
+    def load(self, file_id: int, chunks: Iterator[Chunk | LoadedChunk]) -> Iterator[Step]:
+        """Load the chunks that are not loaded, and yield each when it is committed.
 
         As many are under way as there are workers, while one more is being read. The first
         failure is raised; of the chunks under way then, each is committed or not there.
@@ -149,6 +72,9 @@ class Workers:
                 break
             if chunk is None:
                 break
+            if isinstance(chunk, LoadedChunk):
+                yield Step(chunk.bytes, Account())
+                continue
             while under_way == len(self._threads):
                 yield self._next_result()
                 under_way -= 1
@@ -160,7 +86,7 @@ class Workers:
         if unreadable:
             raise unreadable
 
-    def _next_result(self) -> LoadedBytes:
+    def _next_result(self) -> Step:
         result = self._results.get()
         if isinstance(result, Exception):
             raise result
@@ -168,21 +94,15 @@ class Workers:
 
     def _work(self, session: Session) -> None:
         while (task := self._tasks.get()) is not None:
-            if self._stop.is_set():
-                task[1].release()  # or the reader would wait for it for ever
-            else:
+            if not self._stop.is_set():
                 self._results.put(self._load(session, *task))
             del task  # the chunk's bytes; this thread may wait long for the next
         session.close()
 
-    def _load(self, session: Session, file_id: int, chunk: Chunk) -> LoadedBytes | Exception:
+    def _load(self, session: Session, file_id: int, chunk: Chunk) -> Step | Exception:
         try:
-            account = session.run(
-                lambda connection: load_chunk(connection, file_id, chunk, self._max_line_bytes)
-            )
+            account = session.run(load_chunk, file_id, chunk)
         except Exception as error:
             self._stop.set()  # it is raised again where the results are read
             return error
-        finally:
-            chunk.release()
-        return LoadedBytes(chunk.end_byte - chunk.first_byte, account)
+        return Step(chunk.end_byte - chunk.first_byte, account)
