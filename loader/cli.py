@@ -100,23 +100,11 @@ def status(as_json: bool) -> None:
     """Show what has been loaded."""
     with connect() as connection:
         schema.require_schema(connection)
-        statuses = ledger.file_statuses(connection)
-    for file in statuses:
-        if as_json:
-            click.echo(json.dumps(dataclasses.asdict(file), default=str))
-        else:
-            click.echo(_status_line(file))
-    if not statuses and not as_json:
+        files = ledger.file_statuses(connection)
+    for file in files:
+        click.echo(json.dumps(dataclasses.asdict(file), default=str) if as_json else file)
+    if not files and not as_json:
         click.echo("nothing has been loaded")
-
-
-def _status_line(file: ledger.FileStatus) -> str:
-    lines = f"{file.loaded_lines:,} loaded + {file.rejected_lines:,} rejected"
-    return (
-        f"{file.name}: {file.state}, {lines} + {file.blank_lines:,} blank lines, "
-        f"{file.loaded_bytes:,} bytes in {file.seconds:,.0f} s "
-        f"({file.bytes_per_second / 1e6:,.1f} MB/s); a second run {file.second_run}"
-    )
 
 
 @cli.command("rejects")
@@ -126,11 +114,8 @@ def list_rejects(as_json: bool) -> None:
     with connect() as connection:
         schema.require_schema(connection)
         for line in rejects.list_rejects(connection):
-            if as_json:
-                click.echo(json.dumps(dataclasses.asdict(line)))
-            else:
-                where = f"{line.file}: byte {line.byte_offset}"
-                click.echo(_printable(f"{where}: {line.reason.rstrip('.')}: {line.beginning}"))
+            text = json.dumps(dataclasses.asdict(line)) if as_json else _printable(str(line))
+            click.echo(text)
 
 
 def _printable(text: str) -> str:

@@ -133,20 +133,16 @@ def _blocks(chunk: Chunk, row_head: Callable[[int, int], bytes]) -> Iterator[byt
 def _reject_overlong(
     connection: psycopg.Connection, file_id: int, chunk_id: int, chunk: Chunk
 ) -> int:
-    line = chunk.overlong
-    if line is None:
+    if (line := chunk.overlong) is None:
         return 0
-    most = f"the {LONGEST_LINE_BYTES >> 20} MB that a line may have"
+    reason = (
+        f"{line.bytes} bytes are more than the {LONGEST_LINE_BYTES >> 20} MB that a line may have; "
+        "the beginning is kept"
+    )
     return connection.execute(
         """
         insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, is_whole, reason)
         values (%s, %s, %s, %s, false, %s)
         """,
-        (
-            file_id,
-            chunk_id,
-            line.first_byte,
-            line.beginning,
-            f"{line.bytes} bytes are more than {most}; the beginning is kept",
-        ),
+        (file_id, chunk_id, line.first_byte, line.beginning, reason),
     ).rowcount

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
+from psycopg import sql
 
 from loader.errors import UserError
 from loader.files import LabelFile
@@ -22,9 +23,8 @@ class Account:
     blank: int = 0
 
     def __add__(self, other: "Account") -> "Account":
-        return Account(
-            self.loaded + other.loaded, self.rejected + other.rejected, self.blank + other.blank
-        )
+        loaded, rejected = self.loaded + other.loaded, self.rejected + other.rejected
+        return Account(loaded, rejected, self.blank + other.blank)
 
     @property
     def lines(self) -> int:
@@ -77,6 +77,14 @@ class FileStatus:
     seconds: float
     bytes_per_second: float
     second_run: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.state}, {self.loaded_lines:,} loaded + {self.rejected_lines:,} "
+            f"rejected + {self.blank_lines:,} blank lines, {self.loaded_bytes:,} bytes in "
+            f"{self.seconds:,.0f} s ({self.bytes_per_second / 1e6:,.1f} MB/s); a second run "
+            f"{self.second_run}"
+        )
 
 
 def enter_file(connection: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> FileEntry:
@@ -157,8 +165,7 @@ def count_lines(connection: psycopg.Connection, chunk_id: int, account: Account)
     connection.execute(
         """
         update raw.loaded_chunks
-        set
-            loaded_lines = loaded_lines + %s,
+        set loaded_lines = loaded_lines + %s,
             rejected_lines = rejected_lines + %s,
             blank_lines = blank_lines + %s
         where chunk_id = %s
@@ -174,41 +181,33 @@ def file_statuses(connection: psycopg.Connection) -> list[FileStatus]:
     """
     rows = connection.execute(
         """
-        with files as (
-            select
-                file.file_id,
-                file.name,
-                file.finished_at is not null as is_finished,
-                file.bytes,
-                coalesce(sum(chunk.end_byte - chunk.first_byte), 0)::bigint as loaded_bytes,
-                coalesce(sum(chunk.loaded_lines), 0)::bigint as loaded_lines,
-                coalesce(sum(chunk.rejected_lines), 0)::bigint as rejected_lines,
-                coalesce(sum(chunk.blank_lines), 0)::bigint as blank_lines,
-                file.started_at,
-                coalesce(
-                    extract(epoch from max(chunk.loaded_at) - file.started_at), 0
-                )::float8 as seconds
-            from raw.loaded_files as file
-            left join raw.loaded_chunks as chunk using (file_id)
-            group by file.file_id
-        )
         select
-            name,
-            case when is_finished then 'loaded' else 'unfinished' end,
-            bytes,
-            loaded_bytes,
-            loaded_lines,
-            rejected_lines,
-            blank_lines,
-            started_at,
-            seconds,
-            case when seconds > 0 then loaded_bytes / seconds else 0 end,
+            file.name,
+            case when file.finished_at is null then 'unfinished' else 'loaded' end,
+            file.bytes,
+            loaded.bytes,
+            loaded.lines,
+            loaded.rejected,
+            loaded.blank,
+            file.started_at,
+            loaded.seconds,
+            coalesce(loaded.bytes / nullif(loaded.seconds, 0), 0),
             case
-                when is_finished then 'loads nothing'
-                else 'goes on after ' || loaded_bytes || ' bytes'
+                when file.finished_at is null then 'goes on after ' || loaded.bytes || ' bytes'
+                else 'loads nothing'
             end
-        from files
-        order by file_id
+        from raw.loaded_files as file
+        cross join lateral (
+            select
+                coalesce(sum(end_byte - first_byte), 0)::bigint as bytes,
+                coalesce(sum(loaded_lines), 0)::bigint as lines,
+                coalesce(sum(rejected_lines), 0)::bigint as rejected,
+                coalesce(sum(blank_lines), 0)::bigint as blank,
+                coalesce(extract(epoch from max(loaded_at) - file.started_at), 0)::float8 as seconds
+            from raw.loaded_chunks
+            where file_id = file.file_id
+        ) as loaded
+        order by file.file_id
         """
     )
     return [FileStatus(*row) for row in rows]
@@ -220,32 +219,36 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
     The file is found by content where it is still as it was, else by its name in `status`.
     """
     with connection.transaction():
-        found = connection.execute(
-            "select file_id from raw.loaded_files where fingerprint = %s for update",
-            (fingerprint,),
-        ).fetchall()
-        found = (
-            found
-            or connection.execute(
-                "select file_id from raw.loaded_files where name = %s for update", (name,)
-            ).fetchall()
-        )
-        if len(found) != 1:
-            raise UserError(
-                f"{name}: {'no file' if not found else 'more than one file'} of this name has been "
-                "loaded; `python -m loader status` lists them"
-            )
-        (file_id,) = found[0]
+        file_id = _find_file(connection, name, fingerprint)
         responses = connection.execute(
             """
             delete from raw.rekognition_responses
-            where chunk_id = any (
-                select chunk_id from raw.loaded_chunks where file_id = %s
-            )
+            where chunk_id = any (select chunk_id from raw.loaded_chunks where file_id = %s)
             """,
             (file_id,),
         ).rowcount
-        connection.execute("delete from raw.rejected_lines where file_id = %s", (file_id,))
-        connection.execute("delete from raw.loaded_chunks where file_id = %s", (file_id,))
-        connection.execute("delete from raw.loaded_files where file_id = %s", (file_id,))
+        for table in ("rejected_lines", "loaded_chunks", "loaded_files"):
+            connection.execute(
+                sql.SQL("delete from raw.{} where file_id = %s").format(sql.Identifier(table)),
+                (file_id,),
+            )
     return responses
+
+
+def _find_file(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
+    found = connection.execute(
+        """
+        select file_id, fingerprint = %(fingerprint)s
+        from raw.loaded_files
+        where fingerprint = %(fingerprint)s or name = %(name)s
+        for update
+        """,
+        {"fingerprint": fingerprint, "name": name},
+    ).fetchall()
+    found = [row for row in found if row[1]] or found
+    if len(found) != 1:
+        raise UserError(
+            f"{name}: {'more than one file' if found else 'no file'} of this name has been "
+            "loaded; `python -m loader status` lists them"
+        )
+    return int(found[0][0])

@@ -95,17 +95,16 @@ def _load_file(file: LabelFile, control: Session, workers: Workers, options: Opt
     _wait_until_alone(file, entry.file_id, control)
     loaded = control.run(ledger.loaded_chunks, entry.file_id)
     before = sum((chunk.account for chunk in loaded.values()), Account())
+    loaded_bytes = sum(chunk.bytes for chunk in loaded.values())
     done = Account()
     with (
         open_lines(file) as (lines, stored),
-        Progress(
-            file, sum(chunk.bytes for chunk in loaded.values()), stored, options.is_quiet
-        ) as progress,
+        Progress(file, loaded_bytes, stored, options.is_quiet) as progress,
     ):
         chunks = cut(lines, entry.chunk_bytes, loaded, file.can_seek)
-        for step in workers.load(entry.file_id, chunks):
-            done += step.account
-            progress.advance(step.bytes, step.account)
+        for line_bytes, account in workers.load(entry.file_id, chunks):
+            done += account
+            progress.advance(line_bytes, account)
             _check_rejects(file, before + done, options.max_rejects, at_end=False)
     _check_rejects(file, before + done, options.max_rejects, at_end=True)
     control.run(ledger.finish_file, entry.file_id)

@@ -19,6 +19,9 @@ class RejectedLine:
     reason: str
     beginning: str
 
+    def __str__(self) -> str:
+        return f"{self.file}: byte {self.byte_offset}: {self.reason.rstrip('.')}: {self.beginning}"
+
 
 def list_rejects(connection: psycopg.Connection) -> Iterator[RejectedLine]:
     """Yield the rejected lines, file by file, in the file's order."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import psycopg
 import tenacity
@@ -14,8 +14,8 @@ from loader.errors import UserError
 
 log = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 LONGEST_PAUSE_SECONDS = 30
 # What another try may mend: the connection or the server was lost, a deadlock, a lock's time-out.
@@ -38,15 +38,10 @@ class Session:
             reraise=True,
         )
 
-    def run(
-        self,
-        work: Callable[Concatenate[psycopg.Connection, P], T],
-        *arguments: P.args,
-        **options: P.kwargs,
-    ) -> T:
+    def run(self, work: Callable[[psycopg.Connection, *Ts], T], *arguments: *Ts) -> T:
         """Do some work, which is all or nothing, on the connection."""
         try:
-            return self._retrying(lambda: work(self._open(), *arguments, **options))
+            return self._retrying(lambda: work(self._open(), *arguments))
         except psycopg.OperationalError as error:
             if _is_passing(error):
                 raise UserError(

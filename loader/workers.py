@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from queue import Queue, SimpleQueue
 
 from loader.chunks import Chunk
@@ -13,14 +12,6 @@ from loader.ledger import Account, LoadedChunk
 from loader.session import Session
 
 SECONDS_TO_STOP = 1.5
-
-
-@dataclass(frozen=True)
-class Step:
-    """A chunk that is done with: how many bytes of lines, and what became of them in this load."""
-
-    bytes: int
-    account: Account
 
 
 class Workers:
@@ -33,7 +24,7 @@ class Workers:
     def __init__(self, count: int, give_up_after_seconds: float) -> None:
         self._stop = threading.Event()
         self._tasks: Queue[tuple[int, Chunk] | None] = Queue()
-        self._results: SimpleQueue[Step | Exception] = SimpleQueue()
+        self._results: SimpleQueue[tuple[int, Account] | Exception] = SimpleQueue()
         self._sessions = [Session(give_up_after_seconds, self._stop) for _ in range(count)]
         self._threads = [
             threading.Thread(target=self._work, args=(session,), daemon=True)
@@ -56,8 +47,10 @@ class Workers:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()) if deadline else None)
 
-    def load(self, file_id: int, chunks: Iterator[Chunk | LoadedChunk]) -> Iterator[Step]:
-        """Load the chunks that are not loaded, and yield each when it is committed.
+    def load(
+        self, file_id: int, chunks: Iterator[Chunk | LoadedChunk]
+    ) -> Iterator[tuple[int, Account]]:
+        """Load the chunks that are not loaded; yield each one's bytes, and what became of them.
 
         As many are under way as there are workers, while one more is being read. The first
         failure is raised; of the chunks under way then, each is committed or not there.
@@ -66,14 +59,14 @@ class Workers:
         unreadable: UserError | None = None
         while True:
             try:
-                chunk = next(chunks, None)
+                chunk = next(chunks)
+            except StopIteration:
+                break
             except UserError as error:
                 unreadable = error  # the chunks before it are good
                 break
-            if chunk is None:
-                break
             if isinstance(chunk, LoadedChunk):
-                yield Step(chunk.bytes, Account())
+                yield chunk.bytes, Account()
                 continue
             while under_way == len(self._threads):
                 yield self._next_result()
@@ -86,7 +79,7 @@ class Workers:
         if unreadable:
             raise unreadable
 
-    def _next_result(self) -> Step:
+    def _next_result(self) -> tuple[int, Account]:
         result = self._results.get()
         if isinstance(result, Exception):
             raise result
@@ -99,10 +92,11 @@ class Workers:
             del task  # the chunk's bytes; this thread may wait long for the next
         session.close()
 
-    def _load(self, session: Session, file_id: int, chunk: Chunk) -> Step | Exception:
+    def _load(
+        self, session: Session, file_id: int, chunk: Chunk
+    ) -> tuple[int, Account] | Exception:
         try:
-            account = session.run(load_chunk, file_id, chunk)
+            return chunk.end_byte - chunk.first_byte, session.run(load_chunk, file_id, chunk)
         except Exception as error:
             self._stop.set()  # it is raised again where the results are read
             return error
-        return Step(chunk.end_byte - chunk.first_byte, account)

@@ -145,4 +145,9 @@ def wait_until_blocked(connection: psycopg.Connection, sessions: int = 1) -> Non
             and application_name = 'label-refinery'
             and cardinality(pg_blocking_pids(pid)) > 0
     """
-    wait_for(lambda: connection.execute(query, (sessions,)).fetchone() == (True,))
+
+    def are_blocked() -> bool:
+        connection.execute("select pg_stat_clear_snapshot()")  # it stands still in a transaction
+        return connection.execute(query, (sessions,)).fetchone() == (True,)
+
+    wait_for(are_blocked)

@@ -39,10 +39,9 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_MAX_ATTEMPTS": "1",
-    # Variables of this process's own AWS account must not reach the loader.
-    **dict.fromkeys(("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"), ""),
-    "AWS_CONFIG_FILE": "/nonexistent",
 }
+# Variables of this process's own AWS account must not reach the loader.
+NOT_INHERITED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE")
 LOOPBACK = "127.0.0.1"
 
 BAD_LINES = (b'{"cut": "off', rb'{"nul": "\u0000"}', b'{"latin1": "caf\xe9"}', b"\xef\xbb\xbf{}")
@@ -182,6 +181,12 @@ class Sources:
 
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NOT_INHERITED:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
