@@ -75,18 +75,14 @@ def init(unlogged: bool | None) -> None:
 )
 @click.option("--quiet", is_flag=True, help="No progress, only the account.")
 def load(
-    files: tuple[str, ...],
-    workers: int,
-    max_rejects: RejectLimit,
-    give_up_after: int,
-    quiet: bool,
+    files: tuple[str, ...], workers: int, max_rejects: RejectLimit, give_up_after: int, quiet: bool
 ) -> None:
     """Load label files; what is loaded is skipped.
 
     FILE is a path or s3:// address, a glob of these in quotes, or - for standard input. Those that
     end in .gz, .bz2 or .zst are decompressed.
     """
-    with connect() as connection:
+    with connect() as connection:  # a wrong address is said at once, not tried again
         schema.require_schema(connection)
     load_files(find_files(files), Options(workers, max_rejects, give_up_after, quiet))
 

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import errors
 
 from loader import ledger
-from loader.chunks import LONGEST_LINE_BYTES, Chunk
+from loader.chunks import LONGEST_LINE_BYTES, Chunk, OverlongLine
 from loader.ledger import Account
 
 # COPY's binary format takes any byte as it is: no quoting, and no character that cannot occur.
@@ -46,7 +46,9 @@ def load_chunk(connection: psycopg.Connection, file_id: int, chunk: Chunk) -> Ac
         except _REFUSALS:
             loaded, rejected = _load_line_by_line(connection, file_id, chunk_id, chunk)
         blank = chunk.line_count - loaded - rejected
-        rejected += _reject_overlong(connection, file_id, chunk_id, chunk)
+        if chunk.overlong:
+            _reject_overlong(connection, file_id, chunk_id, chunk.overlong)
+            rejected += 1
         account = Account(loaded, rejected, blank)
         ledger.count_lines(connection, chunk_id, account)
     return account
@@ -60,11 +62,8 @@ def _copy_documents(connection: psycopg.Connection, chunk_id: int, chunk: Chunk)
             raise errors.ProgramLimitExceeded
         return _BIGINT_AND_JSONB.pack(2, 8, chunk_id, end - begin + 1, 1)
 
-    return _copy(
-        connection,
-        "copy raw.rekognition_responses (chunk_id, document) from stdin (format binary)",
-        _blocks(chunk, row_head),
-    )
+    statement = "copy raw.rekognition_responses (chunk_id, document) from stdin (format binary)"
+    return _copy(connection, statement, _blocks(chunk, row_head))
 
 
 def _load_line_by_line(
@@ -84,11 +83,8 @@ def _load_line_by_line(
     def row_head(begin: int, end: int) -> bytes:
         return _BIGINT_AND_BYTEA.pack(2, 8, chunk.first_byte + begin, end - begin)
 
-    lines = _copy(
-        connection,
-        "copy pg_temp.refused_lines (byte_offset, line) from stdin (format binary)",
-        _blocks(chunk, row_head),
-    )
+    statement = "copy pg_temp.refused_lines (byte_offset, line) from stdin (format binary)"
+    lines = _copy(connection, statement, _blocks(chunk, row_head))
     rejected = connection.execute(
         """
         with parsed as materialized (
@@ -131,18 +127,14 @@ def _blocks(chunk: Chunk, row_head: Callable[[int, int], bytes]) -> Iterator[byt
 
 
 def _reject_overlong(
-    connection: psycopg.Connection, file_id: int, chunk_id: int, chunk: Chunk
-) -> int:
-    if (line := chunk.overlong) is None:
-        return 0
-    reason = (
-        f"{line.bytes} bytes are more than the {LONGEST_LINE_BYTES >> 20} MB that a line may have; "
-        "the beginning is kept"
-    )
-    return connection.execute(
+    connection: psycopg.Connection, file_id: int, chunk_id: int, line: OverlongLine
+) -> None:
+    most = f"the {LONGEST_LINE_BYTES >> 20} MB that a line may have"
+    reason = f"{line.bytes} bytes are more than {most}; the beginning is kept"
+    connection.execute(
         """
         insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, is_whole, reason)
         values (%s, %s, %s, %s, false, %s)
         """,
         (file_id, chunk_id, line.first_byte, line.beginning, reason),
-    ).rowcount
+    )

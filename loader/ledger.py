@@ -64,7 +64,10 @@ class LoadedChunk:
 
 @dataclass(frozen=True)
 class FileStatus:
-    """A file as the ledger has it; bytes are those of its lines, decompressed."""
+    """A file as the ledger has it; loaded bytes are those of its lines, decompressed.
+
+    `seconds` run from the first chunk's beginning to the last one's commit, pauses included.
+    """
 
     name: str
     state: str
@@ -175,22 +178,14 @@ def count_lines(connection: psycopg.Connection, chunk_id: int, account: Account)
 
 
 def file_statuses(connection: psycopg.Connection) -> list[FileStatus]:
-    """Return the status of each file, in the order in which they were begun.
-
-    `seconds` runs from the first chunk's beginning to the last one's commit, pauses included.
-    """
+    """Return the status of each file, in the order in which they were begun."""
     rows = connection.execute(
         """
         select
             file.name,
             case when file.finished_at is null then 'unfinished' else 'loaded' end,
-            file.bytes,
-            loaded.bytes,
-            loaded.lines,
-            loaded.rejected,
-            loaded.blank,
-            file.started_at,
-            loaded.seconds,
+            file.bytes, loaded.bytes, loaded.lines, loaded.rejected, loaded.blank,
+            file.started_at, loaded.seconds,
             coalesce(loaded.bytes / nullif(loaded.seconds, 0), 0),
             case
                 when file.finished_at is null then 'goes on after ' || loaded.bytes || ' bytes'
@@ -237,15 +232,11 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
 
 def _find_file(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
     found = connection.execute(
-        """
-        select file_id, fingerprint = %(fingerprint)s
-        from raw.loaded_files
-        where fingerprint = %(fingerprint)s or name = %(name)s
-        for update
-        """,
-        {"fingerprint": fingerprint, "name": name},
+        "select file_id, fingerprint from raw.loaded_files"
+        " where fingerprint = %s or name = %s for update",
+        (fingerprint, name),
     ).fetchall()
-    found = [row for row in found if row[1]] or found
+    found = [row for row in found if row[1] == fingerprint] or found
     if len(found) != 1:
         raise UserError(
             f"{name}: {'more than one file' if found else 'no file'} of this name has been "

@@ -13,13 +13,11 @@ import click
 
 from loader import ledger
 from loader.chunks import LONGEST_LINE_BYTES, cut
-from loader.connect import connect
 from loader.errors import UserError
 from loader.files import STANDARD_INPUT, LabelFile, open_lines
 from loader.ledger import Account
 from loader.progress import Progress
-from loader.session import Session
-from loader.workers import Workers
+from loader.workers import Session, Workers
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +77,6 @@ DEFAULTS = Options()
 
 def load_files(files: Iterable[LabelFile], options: Options = DEFAULTS) -> Account:
     """Load what is not loaded yet of each file, in order. Returns the account of this load."""
-    with connect():
-        pass  # a wrong address is said at once, not tried again
     control = Session(options.give_up_after_seconds, threading.Event())
     workers = Workers(options.workers, options.give_up_after_seconds)
     with closing(control), workers:

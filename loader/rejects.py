@@ -29,10 +29,7 @@ def list_rejects(connection: psycopg.Connection) -> Iterator[RejectedLine]:
         cursor.execute(
             """
             select
-                file.name,
-                line.byte_offset,
-                octet_length(line.line),
-                line.reason,
+                file.name, line.byte_offset, octet_length(line.line), line.reason,
                 encode(substring(line.line from 1 for 60), 'escape')
             from raw.rejected_lines as line
             inner join raw.loaded_files as file using (file_id)

@@ -1,17 +1,90 @@
-"""Threads that load chunks at the same time, on a session each."""
+"""Connections that load chunks at the same time, each made again when it is lost."""
 
+import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import Queue, SimpleQueue
+from typing import TypeVar, TypeVarTuple
+
+import psycopg
+import tenacity
+from tenacity.nap import sleep_using_event
 
 from loader.chunks import Chunk
+from loader.connect import open_connection, unreachable
 from loader.copy import load_chunk
 from loader.errors import UserError
 from loader.ledger import Account, LoadedChunk
-from loader.session import Session
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+LONGEST_PAUSE_SECONDS = 30
 SECONDS_TO_STOP = 1.5
+# What another try may mend: the connection or the server was lost, a deadlock, a lock's time-out.
+PASSING_CLASSES = ("08", "40")
+PASSING_STATES = (None, "57P01", "57P02", "57P03", "55P03")
+
+
+class Session:
+    """A connection that is made again, after growing pauses, when it is lost."""
+
+    def __init__(self, give_up_after_seconds: float, stop: threading.Event) -> None:
+        self._connection: psycopg.Connection | None = None
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_passing),
+            wait=tenacity.wait_exponential(max=LONGEST_PAUSE_SECONDS),
+            stop=tenacity.stop_after_delay(give_up_after_seconds)
+            | tenacity.stop_when_event_set(stop),
+            sleep=sleep_using_event(stop),
+            before_sleep=_say_that_it_is_tried_again,
+            reraise=True,
+        )
+
+    def run(self, work: Callable[[psycopg.Connection, *Ts], T], *arguments: *Ts) -> T:
+        """Do some work, which is all or nothing, on the connection."""
+        try:
+            return self._retrying(lambda: work(self._open(), *arguments))
+        except psycopg.OperationalError as error:
+            if _is_passing(error):
+                raise UserError(
+                    f"{unreachable(error)} What is loaded stays; run the same command again to "
+                    "go on."
+                ) from error
+            raise
+
+    def _open(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = open_connection(statement_timeout="15min")  # a chunk takes seconds
+        return self._connection
+
+    def cancel(self, timeout: float) -> None:
+        """Ask the server to break off what it is doing for us."""
+        if (connection := self._connection) and not connection.closed:
+            with suppress(psycopg.Error):  # what we have not committed goes with us anyway
+                connection.cancel_safe(timeout=timeout)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection:
+            self._connection.close()
+
+
+def _is_passing(error: BaseException) -> bool:
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    return error.sqlstate in PASSING_STATES or (error.sqlstate or "")[:2] in PASSING_CLASSES
+
+
+def _say_that_it_is_tried_again(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    pause = state.next_action.sleep if state.next_action else 0
+    reason = " ".join(str(error).split())
+    log.warning("connection lost (%s); trying again in %.0f s", reason, pause)
 
 
 class Workers:
@@ -80,8 +153,7 @@ class Workers:
             raise unreadable
 
     def _next_result(self) -> tuple[int, Account]:
-        result = self._results.get()
-        if isinstance(result, Exception):
+        if isinstance(result := self._results.get(), Exception):
             raise result
         return result
 

@@ -526,7 +526,7 @@ def test_a_failed_chunk_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> Non
         return Account(1)
 
     monkeypatch.setattr("loader.workers.load_chunk", load_chunk)
-    monkeypatch.setattr("loader.session.open_connection", mock.MagicMock())
+    monkeypatch.setattr("loader.workers.open_connection", mock.MagicMock())
 
     def chunks() -> Iterator[Chunk]:
         for byte in range(3):
