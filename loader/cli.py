@@ -1,6 +1,5 @@
 """The loader's commands."""
 
-import dataclasses
 import json
 import logging
 import signal
@@ -89,6 +88,13 @@ def load(
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
+STATUS = (
+    "{name}: {state}, {loaded_lines:,} loaded + {rejected_lines:,} rejected + {blank_lines:,} "
+    "blank lines, {loaded_bytes:,} bytes in {seconds:,.0f} s ({bytes_per_second:,.0f} a second); "
+    "a second run {second_run}"
+)
+REJECT = "{file}: byte {byte_offset}: {reason}: {beginning}"
+
 
 @cli.command()
 @as_json
@@ -98,7 +104,7 @@ def status(as_json: bool) -> None:
         schema.require_schema(connection)
         files = ledger.file_statuses(connection)
     for file in files:
-        click.echo(json.dumps(dataclasses.asdict(file), default=str) if as_json else file)
+        click.echo(json.dumps(file, default=str) if as_json else STATUS.format(**file))
     if not files and not as_json:
         click.echo("nothing has been loaded")
 
@@ -110,8 +116,7 @@ def list_rejects(as_json: bool) -> None:
     with connect() as connection:
         schema.require_schema(connection)
         for line in rejects.list_rejects(connection):
-            text = json.dumps(dataclasses.asdict(line)) if as_json else _printable(str(line))
-            click.echo(text)
+            click.echo(json.dumps(line) if as_json else _printable(REJECT.format(**line)))
 
 
 def _printable(text: str) -> str:

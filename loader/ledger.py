@@ -5,10 +5,11 @@ being there twice. The locks only spare work, or tell readers to wait.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from loader.errors import UserError
 from loader.files import LabelFile
@@ -60,34 +61,6 @@ class LoadedChunk:
     def bytes(self) -> int:
         """Bytes of its lines."""
         return self.end_byte - self.first_byte
-
-
-@dataclass(frozen=True)
-class FileStatus:
-    """A file as the ledger has it; loaded bytes are those of its lines, decompressed.
-
-    `seconds` run from the first chunk's beginning to the last one's commit, pauses included.
-    """
-
-    name: str
-    state: str
-    stored_bytes: int | None
-    loaded_bytes: int
-    loaded_lines: int
-    rejected_lines: int
-    blank_lines: int
-    started_at: datetime
-    seconds: float
-    bytes_per_second: float
-    second_run: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name}: {self.state}, {self.loaded_lines:,} loaded + {self.rejected_lines:,} "
-            f"rejected + {self.blank_lines:,} blank lines, {self.loaded_bytes:,} bytes in "
-            f"{self.seconds:,.0f} s ({self.bytes_per_second / 1e6:,.1f} MB/s); a second run "
-            f"{self.second_run}"
-        )
 
 
 def enter_file(connection: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> FileEntry:
@@ -177,35 +150,42 @@ def count_lines(connection: psycopg.Connection, chunk_id: int, account: Account)
     )
 
 
-def file_statuses(connection: psycopg.Connection) -> list[FileStatus]:
-    """Return the status of each file, in the order in which they were begun."""
-    rows = connection.execute(
-        """
-        select
-            file.name,
-            case when file.finished_at is null then 'unfinished' else 'loaded' end,
-            file.bytes, loaded.bytes, loaded.lines, loaded.rejected, loaded.blank,
-            file.started_at, loaded.seconds,
-            coalesce(loaded.bytes / nullif(loaded.seconds, 0), 0),
-            case
-                when file.finished_at is null then 'goes on after ' || loaded.bytes || ' bytes'
-                else 'loads nothing'
-            end
-        from raw.loaded_files as file
-        cross join lateral (
+def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
+    """Return what there is of each file, in the order in which they were begun.
+
+    Loaded bytes are those of its lines, decompressed. `seconds` run from the first chunk's
+    beginning to the last one's commit, pauses included.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
             select
-                coalesce(sum(end_byte - first_byte), 0)::bigint as bytes,
-                coalesce(sum(loaded_lines), 0)::bigint as lines,
-                coalesce(sum(rejected_lines), 0)::bigint as rejected,
-                coalesce(sum(blank_lines), 0)::bigint as blank,
-                coalesce(extract(epoch from max(loaded_at) - file.started_at), 0)::float8 as seconds
-            from raw.loaded_chunks
-            where file_id = file.file_id
-        ) as loaded
-        order by file.file_id
-        """
-    )
-    return [FileStatus(*row) for row in rows]
+                file.name,
+                case when file.finished_at is null then 'unfinished' else 'loaded' end as state,
+                file.bytes as stored_bytes,
+                chunks.loaded_bytes, chunks.loaded_lines, chunks.rejected_lines, chunks.blank_lines,
+                file.started_at,
+                chunks.seconds,
+                coalesce(chunks.loaded_bytes / nullif(chunks.seconds, 0), 0) as bytes_per_second,
+                case
+                    when file.finished_at is not null then 'loads nothing'
+                    else 'goes on after ' || chunks.loaded_bytes || ' bytes'
+                end as second_run
+            from raw.loaded_files as file
+            cross join lateral (
+                select
+                    coalesce(sum(end_byte - first_byte), 0)::bigint as loaded_bytes,
+                    coalesce(sum(loaded_lines), 0)::bigint as loaded_lines,
+                    coalesce(sum(rejected_lines), 0)::bigint as rejected_lines,
+                    coalesce(sum(blank_lines), 0)::bigint as blank_lines,
+                    coalesce(extract(epoch from max(loaded_at) - file.started_at), 0)::float8
+                        as seconds
+                from raw.loaded_chunks
+                where file_id = file.file_id
+            ) as chunks
+            order by file.file_id
+            """
+        ).fetchall()
 
 
 def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:

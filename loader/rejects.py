@@ -1,43 +1,31 @@
 """The lines that Postgres did not take: listing them, and trying them again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
 from loader import ledger
 from loader.ledger import Account
 
 
-@dataclass(frozen=True)
-class RejectedLine:
-    """A rejected line: where it is, how long, and why."""
-
-    file: str
-    byte_offset: int
-    bytes: int
-    reason: str
-    beginning: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: byte {self.byte_offset}: {self.reason.rstrip('.')}: {self.beginning}"
-
-
-def list_rejects(connection: psycopg.Connection) -> Iterator[RejectedLine]:
+def list_rejects(connection: psycopg.Connection) -> Iterator[dict[str, Any]]:
     """Yield the rejected lines, file by file, in the file's order."""
-    with connection.transaction(), connection.cursor("rejects") as cursor:
-        cursor.execute(
+    with connection.transaction(), connection.cursor("rejects", row_factory=dict_row) as cursor:
+        yield from cursor.execute(
             """
             select
-                file.name, line.byte_offset, octet_length(line.line), line.reason,
-                encode(substring(line.line from 1 for 60), 'escape')
+                file.name as file,
+                line.byte_offset,
+                octet_length(line.line) as bytes,
+                line.reason,
+                encode(substring(line.line from 1 for 60), 'escape') as beginning
             from raw.rejected_lines as line
             inner join raw.loaded_files as file using (file_id)
             order by line.file_id, line.byte_offset
             """
         )
-        for row in cursor:
-            yield RejectedLine(*row)
 
 
 def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
