@@ -39,19 +39,16 @@ def connection_environment() -> dict[str, str]:
 
     For programs that do not read `PGSERVICE` themselves, as dbt.
     """
+    names = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE")
     if not has_own_server():
-        names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
-        return {names[key]: value for key, value in embedded_parameters().items()}
+        return dict(zip(names, embedded_parameters().values(), strict=False))
     # libpq's own answer: environment, service file and built-in defaults in one.
     options = {
         option.envvar.decode(): option.val.decode()
         for option in Conninfo.get_defaults()
         if option.envvar and option.val
     }
-    names = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE")
-    return {name: options[name] for name in names if name in options} | {
-        "PGDATABASE": options.get("PGDATABASE", DATABASE),
-    }
+    return {"PGDATABASE": DATABASE} | {name: options[name] for name in names if name in options}
 
 
 def embedded_parameters() -> dict[str, str]:
@@ -78,8 +75,8 @@ def connect() -> Iterator[psycopg.Connection]:
 def open_connection(statement_timeout: str = "0") -> psycopg.Connection:
     """Open a connection in autocommit mode, so that each transaction is an explicit block."""
     where = {} if has_own_server() else embedded_parameters()
-    if has_own_server() and not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
-        where = {"dbname": DATABASE}
+    if not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
+        where["dbname"] = DATABASE
     connection = psycopg.connect(
         **where,
         autocommit=True,

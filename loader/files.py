@@ -68,16 +68,16 @@ class _StandardInput:
         if sys.stdin is None:
             raise UserError("standard input is closed; give it a file or a pipe")
         self.beginning = sys.stdin.buffer.read(PART_BYTES)
-        self._position = 0
+        self._unread = io.BytesIO(self.beginning)
 
     def read(self, size: int) -> bytes:
-        data = self.beginning[self._position : self._position + size]
-        data = data or sys.stdin.buffer.read(size)
-        self._position += len(data)
-        return data
+        return self._unread.read(size) or sys.stdin.buffer.read(size)
 
-    def tell(self) -> int:
-        return self._position
+    def readline(self, size: int) -> bytes:
+        line = self._unread.readline(size)
+        if line.endswith(b"\n"):
+            return line
+        return line + sys.stdin.buffer.readline(size - len(line))
 
 
 _standard_input = cache(_StandardInput)
@@ -176,8 +176,10 @@ def _bucket_and_key(address: str) -> tuple[str, str]:
 def _identify(name: str) -> LabelFile:
     if name == STANDARD_INPUT:
         # Its end is not known yet: it is known by its beginning, and checked as it is read.
-        digest = hashlib.sha256(_standard_input().beginning).hexdigest()
-        file = LabelFile(name, None, f"stdin:{digest}")
+        head = _standard_input().beginning
+        if not head:
+            raise UserError("standard input is empty; nothing was loaded")
+        file = LabelFile(name, None, f"stdin:{hashlib.sha256(head).hexdigest()}")
     else:
         if name.startswith(S3):
             _bucket_and_key(name)
@@ -185,29 +187,22 @@ def _identify(name: str) -> LabelFile:
             check_readable(Path(name))
         with _open_stored(name) as stored, _reading(name):
             file = LabelFile(name, *_fingerprint(stored))
-    if file.size == 0:
-        raise UserError(f"{name} is empty; nothing was loaded")
-    _check_text(file)
+        if file.size == 0:
+            raise UserError(f"{name} is empty; nothing was loaded")
+        head = _head(file)
+    # A NUL byte may stand in a broken line, so a file that also begins an object passes.
+    if b"\0" in head and b'{"' not in head:
+        raise UserError(f"{name} is no text: a label file has one JSON object a line, in UTF-8")
     return file
 
 
-def _check_text(file: LabelFile) -> None:
-    if file.name == STANDARD_INPUT:
-        head = _standard_input().beginning
-        if not head:
-            raise UserError("standard input is empty; nothing was loaded")
-    else:
-        with open_lines(file) as (lines, _):
-            try:
-                head = lines.read(1 << 16)
-            except read_errors() as error:
-                kind = Path(file.name).suffix
-                raise UserError(f"{file.name} is no {kind} file: {error}") from None
-    # A NUL byte may stand in a broken line, so a file that also begins an object passes.
-    if b"\0" in head and b'{"' not in head:
-        raise UserError(
-            f"{file.name} is no text: a label file has one JSON object a line, in UTF-8"
-        )
+def _head(file: LabelFile) -> bytes:
+    with open_lines(file) as (lines, _):
+        try:
+            return lines.read(1 << 16)
+        except read_errors() as error:
+            kind = Path(file.name).suffix
+            raise UserError(f"{file.name} is no {kind} file: {error}") from None
 
 
 def check_readable(path: Path) -> None:

@@ -1,75 +1,191 @@
-"""What the ledger says of each file, and taking a file back."""
+"""The ledger: what has been loaded of each file. All SQL of its two tables is here.
+
+A chunk's row is written in the transaction that loads its lines; its unique key keeps any line from
+being there twice. The locks only spare work, or tell readers to wait.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
 
 from loader.errors import UserError
+from loader.files import LabelFile
 
 
 @dataclass(frozen=True)
-class FileStatus:
-    """A file as the ledger has it; bytes are those of its lines, decompressed."""
+class Account:
+    """What became of lines: each is loaded, rejected or blank."""
 
-    name: str
-    state: str
-    stored_bytes: int | None
-    loaded_bytes: int
-    loaded_lines: int
-    rejected_lines: int
-    blank_lines: int
-    started_at: datetime
-    seconds: float
-    bytes_per_second: float
-    second_run: str
+    loaded: int = 0
+    rejected: int = 0
+    blank: int = 0
+
+    def __add__(self, other: "Account") -> "Account":
+        loaded, rejected = self.loaded + other.loaded, self.rejected + other.rejected
+        return Account(loaded, rejected, self.blank + other.blank)
+
+    @property
+    def lines(self) -> int:
+        """All lines."""
+        return self.loaded + self.rejected + self.blank
+
+    def __str__(self) -> str:
+        return (
+            f"{self.lines:,} lines = {self.loaded:,} loaded + {self.rejected:,} rejected"
+            f" + {self.blank:,} blank"
+        )
 
 
-def file_statuses(connection: psycopg.Connection) -> list[FileStatus]:
-    """Return the status of each file, in the order in which they were begun.
+@dataclass(frozen=True)
+class FileEntry:
+    """A file's row."""
 
-    `seconds` runs from the first chunk's beginning to the last one's commit, pauses included.
-    """
+    file_id: int
+    chunk_bytes: int
+    is_finished: bool
+
+
+@dataclass(frozen=True)
+class LoadedChunk:
+    """A chunk's row: its bytes in the file's lines, their CRC-32, and what became of the lines."""
+
+    first_byte: int
+    end_byte: int
+    checksum: int
+    account: Account
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its lines."""
+        return self.end_byte - self.first_byte
+
+
+def enter_file(connection: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> FileEntry:
+    """Enter a file, or the name by which a known one goes now; what cuts it stays as it was."""
+    row = connection.execute(
+        """
+        insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes)
+        values (%s, %s, %s, %s)
+        on conflict (fingerprint) do update set name = excluded.name
+        returning file_id, chunk_bytes, finished_at is not null
+        """,
+        (file.name, file.size, file.fingerprint, chunk_bytes),
+    ).fetchone()
+    assert row is not None  # noqa: S101 - an upsert returns its row
+    return FileEntry(*row)
+
+
+def lock_file(connection: psycopg.Connection, file_id: int) -> bool:
+    """Lock a file until it is finished or the connection ends; False if another loader has it."""
+    return connection.execute(
+        "select pg_try_advisory_lock('raw.loaded_files'::regclass::oid::integer, %s::integer)",
+        (file_id,),
+    ).fetchone() == (True,)
+
+
+def finish_file(connection: psycopg.Connection, file_id: int) -> None:
+    """Say that all chunks of a file are there, and unlock it."""
+    connection.execute(
+        "update raw.loaded_files set finished_at = now() where file_id = %s", (file_id,)
+    )
+    connection.execute("select pg_advisory_unlock_all()")
+
+
+def loaded_chunks(connection: psycopg.Connection, file_id: int) -> dict[int, LoadedChunk]:
+    """Return the chunks of a file by their first byte."""
     rows = connection.execute(
         """
-        with files as (
-            select
-                file.file_id,
-                file.name,
-                file.finished_at is not null as is_finished,
-                file.bytes,
-                coalesce(sum(chunk.end_byte - chunk.first_byte), 0)::bigint as loaded_bytes,
-                coalesce(sum(chunk.loaded_lines), 0)::bigint as loaded_lines,
-                coalesce(sum(chunk.rejected_lines), 0)::bigint as rejected_lines,
-                coalesce(sum(chunk.blank_lines), 0)::bigint as blank_lines,
-                file.started_at,
-                coalesce(
-                    extract(epoch from max(chunk.loaded_at) - file.started_at), 0
-                )::float8 as seconds
-            from raw.loaded_files as file
-            left join raw.loaded_chunks as chunk using (file_id)
-            group by file.file_id
-        )
-        select
-            name,
-            case when is_finished then 'loaded' else 'unfinished' end,
-            bytes,
-            loaded_bytes,
-            loaded_lines,
-            rejected_lines,
-            blank_lines,
-            started_at,
-            seconds,
-            case when seconds > 0 then loaded_bytes / seconds else 0 end,
-            case
-                when is_finished then 'loads nothing'
-                else 'goes on after ' || loaded_bytes || ' bytes'
-            end
-        from files
-        order by file_id
-        """
+        select first_byte, end_byte, checksum, loaded_lines, rejected_lines, blank_lines
+        from raw.loaded_chunks
+        where file_id = %s
+        """,
+        (file_id,),
     )
-    return [FileStatus(*row) for row in rows]
+    return {
+        first_byte: LoadedChunk(first_byte, end_byte, checksum, Account(*counts))
+        for first_byte, end_byte, checksum, *counts in rows
+    }
+
+
+def lock_responses(connection: psycopg.Connection) -> None:
+    """Say, until the transaction ends, that responses with new ids are on their way.
+
+    dbt takes the lock alone for a moment, see macros/settle_responses.sql.
+    """
+    connection.execute(
+        "select pg_advisory_xact_lock_shared('raw.rekognition_responses'::regclass::bigint)"
+    )
+
+
+def enter_chunk(
+    connection: psycopg.Connection, file_id: int, first_byte: int, end_byte: int, checksum: int
+) -> int | None:
+    """Enter a chunk and return its id, or None if it is there: its lines are loaded then."""
+    row = connection.execute(
+        """
+        insert into raw.loaded_chunks (file_id, first_byte, end_byte, checksum)
+        values (%s, %s, %s, %s)
+        on conflict (file_id, first_byte) do nothing
+        returning chunk_id
+        """,
+        (file_id, first_byte, end_byte, checksum),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def count_lines(connection: psycopg.Connection, chunk_id: int, account: Account) -> None:
+    """Add to what became of a chunk's lines."""
+    connection.execute(
+        """
+        update raw.loaded_chunks
+        set loaded_lines = loaded_lines + %s,
+            rejected_lines = rejected_lines + %s,
+            blank_lines = blank_lines + %s
+        where chunk_id = %s
+        """,
+        (account.loaded, account.rejected, account.blank, chunk_id),
+    )
+
+
+def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
+    """Return what there is of each file, in the order in which they were begun.
+
+    Loaded bytes are those of its lines, decompressed. `seconds` run from the first chunk's
+    beginning to the last one's commit, pauses included.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            select
+                file.name,
+                case when file.finished_at is null then 'unfinished' else 'loaded' end as state,
+                file.bytes as stored_bytes,
+                chunks.loaded_bytes, chunks.loaded_lines, chunks.rejected_lines, chunks.blank_lines,
+                file.started_at,
+                chunks.seconds,
+                coalesce(chunks.loaded_bytes / nullif(chunks.seconds, 0), 0) as bytes_per_second,
+                case
+                    when file.finished_at is not null then 'loads nothing'
+                    else 'goes on after ' || chunks.loaded_bytes || ' bytes'
+                end as second_run
+            from raw.loaded_files as file
+            cross join lateral (
+                select
+                    coalesce(sum(end_byte - first_byte), 0)::bigint as loaded_bytes,
+                    coalesce(sum(loaded_lines), 0)::bigint as loaded_lines,
+                    coalesce(sum(rejected_lines), 0)::bigint as rejected_lines,
+                    coalesce(sum(blank_lines), 0)::bigint as blank_lines,
+                    coalesce(extract(epoch from max(loaded_at) - file.started_at), 0)::float8
+                        as seconds
+                from raw.loaded_chunks
+                where file_id = file.file_id
+            ) as chunks
+            order by file.file_id
+            """
+        ).fetchall()
 
 
 def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
@@ -78,32 +194,32 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
     The file is found by content where it is still as it was, else by its name in `status`.
     """
     with connection.transaction():
-        found = connection.execute(
-            "select file_id from raw.loaded_files where fingerprint = %s for update",
-            (fingerprint,),
-        ).fetchall()
-        found = (
-            found
-            or connection.execute(
-                "select file_id from raw.loaded_files where name = %s for update", (name,)
-            ).fetchall()
-        )
-        if len(found) != 1:
-            raise UserError(
-                f"{name}: {'no file' if not found else 'more than one file'} of this name has been "
-                "loaded; `python -m loader status` lists them"
-            )
-        (file_id,) = found[0]
+        file_id = _find_file(connection, name, fingerprint)
         responses = connection.execute(
             """
             delete from raw.rekognition_responses
-            where chunk_id = any (
-                select chunk_id from raw.loaded_chunks where file_id = %s
-            )
+            where chunk_id = any (select chunk_id from raw.loaded_chunks where file_id = %s)
             """,
             (file_id,),
         ).rowcount
-        connection.execute("delete from raw.rejected_lines where file_id = %s", (file_id,))
-        connection.execute("delete from raw.loaded_chunks where file_id = %s", (file_id,))
-        connection.execute("delete from raw.loaded_files where file_id = %s", (file_id,))
+        for table in ("rejected_lines", "loaded_chunks", "loaded_files"):
+            connection.execute(
+                sql.SQL("delete from raw.{} where file_id = %s").format(sql.Identifier(table)),
+                (file_id,),
+            )
     return responses
+
+
+def _find_file(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
+    found = connection.execute(
+        "select file_id, fingerprint from raw.loaded_files"
+        " where fingerprint = %s or name = %s for update",
+        (fingerprint, name),
+    ).fetchall()
+    found = [row for row in found if row[1] == fingerprint] or found
+    if len(found) != 1:
+        raise UserError(
+            f"{name}: {'more than one file' if found else 'no file'} of this name has been "
+            "loaded; `python -m loader status` lists them"
+        )
+    return int(found[0][0])

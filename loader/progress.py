@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from loader.copy import Account
 from loader.files import LabelFile
+from loader.ledger import Account
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,11 @@ class Progress:
 
     def _line(self, seconds: float) -> str:
         speed = (self._position - self._begun_at) / seconds
-        parts = [f"{self._file.name}: {self._position / 1e6:,.0f} MB"]
+        whole = left = ""
         if self._file.size:
-            left = (self._file.size - self._position) / speed if speed else 0
-            parts[0] += f" of {self._file.size / 1e6:,.0f}"
-            parts.append(f"{left / 60:,.0f} min left")
-        parts.insert(1, f"{speed / 1e6:,.1f} MB/s")
-        parts.insert(2, f"{self._account.lines:,} lines, {self._account.rejected:,} rejected")
-        return ", ".join(parts)
+            seconds_left = (self._file.size - self._position) / speed if speed else 0
+            whole = f" of {self._file.size / 1e6:,.0f}"
+            left = f", {seconds_left / 60:,.0f} min left"
+        lines = f"{self._account.lines:,} lines, {self._account.rejected:,} rejected"
+        done = f"{self._position / 1e6:,.0f} MB{whole}, {speed / 1e6:,.1f} MB/s"
+        return f"{self._file.name}: {done}, {lines}{left}"

@@ -1,49 +1,38 @@
 """The lines that Postgres did not take: listing them, and trying them again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
-from loader.copy import lock_responses_shared
-
-
-@dataclass(frozen=True)
-class RejectedLine:
-    """A rejected line: where it is, how long, and why."""
-
-    file: str
-    byte_offset: int
-    bytes: int
-    reason: str
-    beginning: str
+from loader import ledger
+from loader.ledger import Account
 
 
-def list_rejects(connection: psycopg.Connection) -> Iterator[RejectedLine]:
+def list_rejects(connection: psycopg.Connection) -> Iterator[dict[str, Any]]:
     """Yield the rejected lines, file by file, in the file's order."""
-    with connection.transaction(), connection.cursor("rejects") as cursor:
-        cursor.execute(
+    with connection.transaction(), connection.cursor("rejects", row_factory=dict_row) as cursor:
+        yield from cursor.execute(
             """
             select
-                file.name,
+                file.name as file,
                 line.byte_offset,
-                octet_length(line.line),
+                octet_length(line.line) as bytes,
                 line.reason,
-                encode(substring(line.line from 1 for 60), 'escape')
+                encode(substring(line.line from 1 for 60), 'escape') as beginning
             from raw.rejected_lines as line
             inner join raw.loaded_files as file using (file_id)
             order by line.file_id, line.byte_offset
             """
         )
-        for row in cursor:
-            yield RejectedLine(*row)
 
 
 def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
     """Load the whole rejected lines that Postgres takes by now; return how many, and are left."""
     with connection.transaction():
-        lock_responses_shared(connection)
-        (loaded,) = connection.execute(
+        ledger.lock_responses(connection)
+        loaded = connection.execute(
             """
             with parsed as materialized (
                 select line.file_id, line.byte_offset, parsed.document
@@ -64,17 +53,11 @@ def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
                 from taken
                 inner join parsed using (file_id, byte_offset)
                 order by file_id, byte_offset
-            ),
-            entered as (
-                update raw.loaded_chunks as chunk
-                set
-                    loaded_lines = chunk.loaded_lines + counted.lines,
-                    rejected_lines = chunk.rejected_lines - counted.lines
-                from (select chunk_id, count(*) as lines from taken group by chunk_id) as counted
-                where chunk.chunk_id = counted.chunk_id
             )
-            select count(*) from taken
+            select chunk_id, count(*) from taken group by chunk_id order by chunk_id
             """
-        ).fetchone() or (0,)
+        ).fetchall()
+        for chunk_id, lines in loaded:
+            ledger.count_lines(connection, chunk_id, Account(loaded=lines, rejected=-lines))
         (left,) = connection.execute("select count(*) from raw.rejected_lines").fetchone() or (0,)
-    return loaded, left
+    return sum(lines for _, lines in loaded), left

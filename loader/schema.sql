@@ -85,7 +85,7 @@ comment on table raw.rejected_lines is
 'Lines that Postgres does not take as JSON, byte for byte. One row per rejected line.';
 comment on column raw.rejected_lines.byte_offset is 'Where the line begins in its file.';
 comment on column raw.rejected_lines.is_whole is
-'False for a line over --max-line-mb, of which only the beginning is kept.';
+'False for a line that was too long, of which only the beginning is kept.';
 comment on column raw.rejected_lines.reason is 'What Postgres says of the line.';
 
 -- The reason instead of an error, so that one bad line costs no good one. Only what the line

@@ -4,9 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from queue import Queue, SimpleQueue
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import psycopg
 import tenacity
@@ -14,35 +14,20 @@ from tenacity.nap import sleep_using_event
 
 from loader.chunks import Chunk
 from loader.connect import open_connection, unreachable
-from loader.copy import REFUSALS, Account, load_chunk
+from loader.copy import load_chunk
 from loader.errors import UserError
+from loader.ledger import Account, LoadedChunk
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class LoadedBytes:
-    """A chunk that is committed: how many bytes of lines, and what became of the lines."""
-
-    bytes: int
-    account: Account
-
+Ts = TypeVarTuple("Ts")
 
 LONGEST_PAUSE_SECONDS = 30
 SECONDS_TO_STOP = 1.5
 # What another try may mend: the connection or the server was lost, a deadlock, a lock's time-out.
 PASSING_CLASSES = ("08", "40")
-PASSING_STATES = ("57P01", "57P02", "57P03", "55P03")
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether trying again may help."""
-    if not isinstance(error, psycopg.OperationalError) or isinstance(error, REFUSALS):
-        return False
-    state = error.sqlstate
-    return state is None or state[:2] in PASSING_CLASSES or state in PASSING_STATES
+PASSING_STATES = (None, "57P01", "57P02", "57P03", "55P03")
 
 
 class Session:
@@ -51,7 +36,7 @@ class Session:
     def __init__(self, give_up_after_seconds: float, stop: threading.Event) -> None:
         self._connection: psycopg.Connection | None = None
         self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_passing),
+            retry=tenacity.retry_if_exception(_is_passing),
             wait=tenacity.wait_exponential(max=LONGEST_PAUSE_SECONDS),
             stop=tenacity.stop_after_delay(give_up_after_seconds)
             | tenacity.stop_when_event_set(stop),
@@ -60,12 +45,12 @@ class Session:
             reraise=True,
         )
 
-    def run(self, work: Callable[[psycopg.Connection], T]) -> T:
+    def run(self, work: Callable[[psycopg.Connection, *Ts], T], *arguments: *Ts) -> T:
         """Do some work, which is all or nothing, on the connection."""
         try:
-            return self._retrying(lambda: work(self._open()))
+            return self._retrying(lambda: work(self._open(), *arguments))
         except psycopg.OperationalError as error:
-            if is_passing(error):
+            if _is_passing(error):
                 raise UserError(
                     f"{unreachable(error)} What is loaded stays; run the same command again to "
                     "go on."
@@ -79,17 +64,20 @@ class Session:
 
     def cancel(self, timeout: float) -> None:
         """Ask the server to break off what it is doing for us."""
-        connection = self._connection
-        if connection and not connection.closed:
-            try:
+        if (connection := self._connection) and not connection.closed:
+            with suppress(psycopg.Error):  # what we have not committed goes with us anyway
                 connection.cancel_safe(timeout=timeout)
-            except psycopg.Error:
-                log.debug("the server did not hear the request to cancel", exc_info=True)
 
     def close(self) -> None:
         """Close the connection."""
         if self._connection:
             self._connection.close()
+
+
+def _is_passing(error: BaseException) -> bool:
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    return error.sqlstate in PASSING_STATES or (error.sqlstate or "")[:2] in PASSING_CLASSES
 
 
 def _say_that_it_is_tried_again(state: tenacity.RetryCallState) -> None:
@@ -106,11 +94,10 @@ class Workers:
     What they have not committed then, Postgres rolls back.
     """
 
-    def __init__(self, count: int, max_line_bytes: int, give_up_after_seconds: float) -> None:
-        self._max_line_bytes = max_line_bytes
+    def __init__(self, count: int, give_up_after_seconds: float) -> None:
         self._stop = threading.Event()
         self._tasks: Queue[tuple[int, Chunk] | None] = Queue()
-        self._results: SimpleQueue[LoadedBytes | Exception] = SimpleQueue()
+        self._results: SimpleQueue[tuple[int, Account] | Exception] = SimpleQueue()
         self._sessions = [Session(give_up_after_seconds, self._stop) for _ in range(count)]
         self._threads = [
             threading.Thread(target=self._work, args=(session,), daemon=True)
@@ -133,8 +120,10 @@ class Workers:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()) if deadline else None)
 
-    def load(self, file_id: int, chunks: Iterator[Chunk]) -> Iterator[LoadedBytes]:
-        """Load chunks, and yield what became of each when it is committed.
+    def load(
+        self, file_id: int, chunks: Iterator[Chunk | LoadedChunk]
+    ) -> Iterator[tuple[int, Account]]:
+        """Load the chunks that are not loaded; yield each one's bytes, and what became of them.
 
         As many are under way as there are workers, while one more is being read. The first
         failure is raised; of the chunks under way then, each is committed or not there.
@@ -143,12 +132,15 @@ class Workers:
         unreadable: UserError | None = None
         while True:
             try:
-                chunk = next(chunks, None)
+                chunk = next(chunks)
+            except StopIteration:
+                break
             except UserError as error:
                 unreadable = error  # the chunks before it are good
                 break
-            if chunk is None:
-                break
+            if isinstance(chunk, LoadedChunk):
+                yield chunk.bytes, Account()
+                continue
             while under_way == len(self._threads):
                 yield self._next_result()
                 under_way -= 1
@@ -160,29 +152,23 @@ class Workers:
         if unreadable:
             raise unreadable
 
-    def _next_result(self) -> LoadedBytes:
-        result = self._results.get()
-        if isinstance(result, Exception):
+    def _next_result(self) -> tuple[int, Account]:
+        if isinstance(result := self._results.get(), Exception):
             raise result
         return result
 
     def _work(self, session: Session) -> None:
         while (task := self._tasks.get()) is not None:
-            if self._stop.is_set():
-                task[1].release()  # or the reader would wait for it for ever
-            else:
+            if not self._stop.is_set():
                 self._results.put(self._load(session, *task))
             del task  # the chunk's bytes; this thread may wait long for the next
         session.close()
 
-    def _load(self, session: Session, file_id: int, chunk: Chunk) -> LoadedBytes | Exception:
+    def _load(
+        self, session: Session, file_id: int, chunk: Chunk
+    ) -> tuple[int, Account] | Exception:
         try:
-            account = session.run(
-                lambda connection: load_chunk(connection, file_id, chunk, self._max_line_bytes)
-            )
+            return chunk.end_byte - chunk.first_byte, session.run(load_chunk, file_id, chunk)
         except Exception as error:
             self._stop.set()  # it is raised again where the results are read
             return error
-        finally:
-            chunk.release()
-        return LoadedBytes(chunk.end_byte - chunk.first_byte, account)

@@ -1,6 +1,6 @@
 {#- Chunks are committed in any order, so below the highest response_id that can be seen others may
     still be on their way; a run that went by the highest would never read them. Each loading
-    transaction holds this advisory lock in shared mode, see loader/copy.py. Taking it alone for a
+    transaction holds this advisory lock in shared mode, see loader/ledger.py. Taking it alone for a
     moment waits for them, so that every id handed out until then is settled; loads go on at once,
     and what they bring is the next run's. -#}
 {% macro settle_responses() -%}

@@ -1,10 +1,10 @@
 """The chunk cutter alone: whatever the bytes, no line is lost, doubled, moved or held too long."""
 
-import threading
+import io
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import BinaryIO, cast
 
 import pytest
@@ -15,15 +15,12 @@ from loader import chunks
 from loader.chunks import (
     BYTE_ORDER_MARK,
     KEPT_OF_OVERLONG_LINE,
-    Allowance,
+    LONGEST_LINE_BYTES,
     Chunk,
-    Cutter,
-    LoadedChunk,
     OverlongLine,
 )
 from loader.errors import UserError
-
-NO_LIMIT = 1 << 30
+from loader.ledger import Account, LoadedChunk
 
 pieces = st.sampled_from([b"\n", b"\n\n", b"\r\n", b"{}", b" ", b"\0", BYTE_ORDER_MARK])
 contents = st.lists(pieces | st.binary(max_size=12), max_size=40).map(b"".join)
@@ -41,68 +38,50 @@ limits = st.integers(1, 20)
 short_reads = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 
 
-class Stream:
+class Stream(io.RawIOBase):
     """Bytes that arrive in reads of given sizes."""
 
     def __init__(self, content: bytes, reads: list[int] | None = None) -> None:
-        self._content = content
-        self._reads = reads or [len(content) + 1]
-        self._position = 0
-        self._calls = 0
+        self._content = io.BytesIO(content)
+        self._reads = cycle(reads or [len(content) + 1])
         self.bytes_read = 0
 
-    def read(self, size: int) -> bytes:
-        size = min(size, self._reads[self._calls % len(self._reads)])
-        self._calls += 1
-        part = self._content[self._position : self._position + size]
-        self._position += len(part)
+    def read(self, size: int = -1) -> bytes:
+        return self._count(self._content.read(min(size, next(self._reads))))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._count(self._content.readline(size))
+
+    def _count(self, part: bytes) -> bytes:
         self.bytes_read += len(part)
         return part
 
-    def seek(self, position: int) -> int:
-        self._position = position
-        return position
-
-
-class OneThreadsAllowance(Allowance):
-    """Fails where it would wait for ever, since nobody else is there to give back."""
-
-    taken = 0
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self._size = size
-
-    def borrow(self, size: int) -> None:
-        assert self.taken + size <= self._size, "the reader would wait for itself"
-        OneThreadsAllowance.taken += size
-        super().borrow(size)
-
-    def give_back(self, size: int) -> None:
-        OneThreadsAllowance.taken -= size
-        super().give_back(size)
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        return self._content.seek(position, whence)
 
 
 def cut(
     stream: Stream,
     chunk_bytes: int,
-    max_line_bytes: int = NO_LIMIT,
+    longest: int = LONGEST_LINE_BYTES,
     loaded: dict[int, LoadedChunk] | None = None,
     can_seek: bool = True,
     read_bytes: int = chunks.READ_BYTES,
 ) -> Iterator[Chunk]:
-    """Yield the chunks, each released before the next is cut; all has to be given back."""
+    """Yield the chunks that are still to load."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "READ_BYTES", read_bytes)
+        patch.setattr(chunks, "LONGEST_LINE_BYTES", longest)
         # No more can be kept of a line than was read before it was known to be overlong.
-        patch.setattr(chunks, "KEPT_OF_OVERLONG_LINE", min(KEPT_OF_OVERLONG_LINE, max_line_bytes))
-        patch.setattr(chunks, "Allowance", OneThreadsAllowance)
-        patch.setattr(OneThreadsAllowance, "taken", 0)
-        cutter = Cutter(cast(BinaryIO, stream), chunk_bytes, max_line_bytes)
-        for chunk in cutter.chunks(loaded or {}, can_seek):
-            chunk.release()
-            yield chunk
-        assert OneThreadsAllowance.taken == 0
+        patch.setattr(chunks, "KEPT_OF_OVERLONG_LINE", min(KEPT_OF_OVERLONG_LINE, longest))
+        for chunk in chunks.cut(cast(BinaryIO, stream), chunk_bytes, loaded or {}, can_seek):
+            if isinstance(chunk, Chunk):
+                yield chunk
+
+
+def entered(chunk: Chunk) -> LoadedChunk:
+    """Return what the ledger says of a chunk that is loaded."""
+    return LoadedChunk(chunk.first_byte, chunk.end_byte, chunk.checksum, Account())
 
 
 def borders(content: bytes, chunk_bytes: int) -> list[tuple[int, int]]:
@@ -151,77 +130,57 @@ def test_the_chunks_join_to_the_input_and_end_with_its_lines(
 
 
 @given(contents, sizes, short_reads | st.none())
-def test_the_lines_are_those_of_split(
+def test_the_lines_are_those_of_split_and_blank_ones_are_only_counted(
     content: bytes, chunk_bytes: int, reads: list[int] | None
 ) -> None:
-    found = cut(Stream(content, reads), chunk_bytes)
-    assert [line for chunk in found for line in lines_in(chunk)] == lines_of(content)
-
-
-@given(contents | long_lines, sizes, limits, st.integers(1, 8))
-def test_borders_do_not_depend_on_the_longest_line_that_is_allowed(
-    content: bytes, chunk_bytes: int, max_line_bytes: int, read_bytes: int
-) -> None:
-    # A limit in whole reads, as the command line's always is.
-    limit = -(-max_line_bytes // read_bytes) * read_bytes
-    found = cut(Stream(content), chunk_bytes, limit, read_bytes=read_bytes)
-    got = [(chunk.first_byte, chunk.end_byte, chunk.checksum) for chunk in found]
-    assert got == [
-        (begin, end, zlib.crc32(content[begin:end])) for begin, end in borders(content, chunk_bytes)
+    found = list(cut(Stream(content, reads), chunk_bytes))
+    lines = lines_of(content)
+    assert [line for chunk in found for line in lines_in(chunk)] == [
+        (offset, line) for offset, line in lines if line.strip()
     ]
+    assert sum(chunk.line_count for chunk in found) == len(lines)
 
 
-@example(b"\xef\xbb\xbf\r\n", 1, 2, 1, [1])
+@example(BYTE_ORDER_MARK + b"\r\n", 1, 1, 1, [1])
+@example(BYTE_ORDER_MARK + b"1234", 1, 4, 4, [9])
+@example(BYTE_ORDER_MARK + b"12345", 1, 4, 1, [9])
 @given(contents | long_lines, sizes, limits, st.integers(1, 8), short_reads)
-def test_short_reads_of_a_long_line_do_not_stop_the_reader(
-    content: bytes, chunk_bytes: int, max_line_bytes: int, read_bytes: int, reads: list[int]
+def test_an_overlong_line_is_left_out_and_moves_no_border(
+    content: bytes, chunk_bytes: int, longest: int, read_bytes: int, reads: list[int]
 ) -> None:
-    stream = Stream(content, reads)
-    found = cut(stream, chunk_bytes, max_line_bytes, read_bytes=read_bytes)
-    got = [(chunk.first_byte, chunk.end_byte) for chunk in found]
-    assert got == borders(content, chunk_bytes)
-
-
-@given(contents | long_lines, sizes, limits, st.integers(1, 8))
-def test_an_overlong_line_is_where_it_was_with_its_length_and_beginning(
-    content: bytes, chunk_bytes: int, max_line_bytes: int, read_bytes: int
-) -> None:
-    assume(not content.startswith(BYTE_ORDER_MARK))  # tested by itself below
-    limit = -(-max_line_bytes // read_bytes) * read_bytes
+    longest = max(longest, chunk_bytes)
     got: list[tuple[int, bytes] | OverlongLine] = []
-    for chunk in cut(Stream(content), chunk_bytes, limit, read_bytes=read_bytes):
-        assert len(chunk.data) <= chunk_bytes + limit + read_bytes
-        begin = chunk.first_byte
-        for offset, line in lines_in(chunk):
-            is_long = len(line) > limit
-            place = (offset - begin, offset - begin + len(line))
-            got.append(chunk.overlong_at(*place) if is_long else (offset, line))
-        if chunk.overlong:
-            got.append(chunk.overlong)
+    cuts = []
+    for chunk in cut(Stream(content, reads), chunk_bytes, longest, read_bytes=read_bytes):
+        assert len(chunk.data) <= chunk_bytes + longest + 1 + len(BYTE_ORDER_MARK)
+        cuts.append((chunk.first_byte, chunk.end_byte, chunk.checksum))
+        got += [*lines_in(chunk), *([chunk.overlong] if chunk.overlong else [])]
     assert got == [
-        OverlongLine(offset, len(line), line[: min(limit, KEPT_OF_OVERLONG_LINE)])
-        if len(line) > limit
+        OverlongLine(offset, len(line), line[: min(longest, KEPT_OF_OVERLONG_LINE)])
+        if len(line) > longest
         else (offset, line)
         for offset, line in lines_of(content)
+        if line.strip() or len(line) > longest
+    ]
+    assert cuts == [
+        (begin, end, zlib.crc32(content[begin:end])) for begin, end in borders(content, chunk_bytes)
     ]
 
 
 class LongLine(Stream):
     """A short line, then one of 64 MB that exists nowhere as a whole."""
 
-    def read(self, size: int) -> bytes:
-        if self.bytes_read > 64 << 20:
-            return b""
-        part = super().read(size)
-        self.bytes_read += size - len(part)
-        return part + b"x" * (size - len(part))
+    def readline(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        part = b"x" * size if self.bytes_read < 64 << 20 else b""
+        return self._count(part)
 
 
 def test_an_overlong_line_is_never_held_whole() -> None:
     short = b"{}\n"
     tracemalloc.start()
     try:
-        (chunk,) = cut(LongLine(short + b"y" * 5000), 1 << 20, 1 << 20)
+        (chunk,) = cut(LongLine(short + b"y" * 5000), 5003)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -230,7 +189,7 @@ def test_an_overlong_line_is_never_held_whole() -> None:
     assert chunk.overlong.first_byte == len(short)
     assert chunk.overlong.bytes == chunk.end_byte - len(short) > 63 << 20
     assert chunk.overlong.beginning == b"y" * KEPT_OF_OVERLONG_LINE
-    assert peak < 8 << 20
+    assert peak < 2 * LONGEST_LINE_BYTES
 
 
 def test_a_byte_order_mark_is_skipped_at_the_beginning_alone() -> None:
@@ -243,24 +202,13 @@ def test_a_byte_order_mark_is_skipped_at_the_beginning_alone() -> None:
         ]
 
 
-def test_a_byte_order_mark_counts_for_nothing_in_the_first_line() -> None:
-    (chunk,) = cut(Stream(BYTE_ORDER_MARK + b"1234"), 1, 4, read_bytes=4)
-    assert (chunk.overlong, lines_in(chunk)) == (None, [(3, b"1234")])
-    (chunk,) = cut(Stream(BYTE_ORDER_MARK + b"12345678\n"), 1, 4, read_bytes=4)
-    assert chunk.overlong == OverlongLine(3, 8, b"1234")
-
-
 @given(contents, sizes, st.data(), short_reads | st.none(), st.booleans())
 def test_what_is_loaded_is_left_out_and_the_rest_comes(
     content: bytes, chunk_bytes: int, data: st.DataObject, reads: list[int] | None, can_seek: bool
 ) -> None:
     every = list(cut(Stream(content), chunk_bytes))
     known = data.draw(st.sets(st.sampled_from(every or [None]).map(id), max_size=len(every)))
-    loaded = {
-        chunk.first_byte: LoadedChunk(chunk.end_byte, chunk.checksum)
-        for chunk in every
-        if id(chunk) in known
-    }
+    loaded = {chunk.first_byte: entered(chunk) for chunk in every if id(chunk) in known}
     stream = Stream(content, reads)
     got = list(cut(stream, chunk_bytes, loaded=loaded, can_seek=can_seek))
     want = [chunk for chunk in every if chunk.first_byte not in loaded]
@@ -275,7 +223,9 @@ def test_what_is_loaded_is_not_read_where_the_stream_can_seek() -> None:
     content = b"".join(b"%05d\n" % number for number in range(100_000))
     begin, end = borders(content, 100_000)[3]
     loaded = {
-        first: LoadedChunk(last, 0) for first, last in borders(content, 100_000) if first != begin
+        first: LoadedChunk(first, last, 0, Account())
+        for first, last in borders(content, 100_000)
+        if first != begin
     }
     stream = Stream(content)
     (chunk,) = cut(stream, 100_000, loaded=loaded)
@@ -288,7 +238,7 @@ def test_a_changed_byte_is_noticed_where_it_is_read_past(
     content: bytes, chunk_bytes: int, data: st.DataObject, difference: int
 ) -> None:
     every = list(cut(Stream(content), chunk_bytes))
-    loaded = {chunk.first_byte: LoadedChunk(chunk.end_byte, chunk.checksum) for chunk in every}
+    loaded = {chunk.first_byte: entered(chunk) for chunk in every}
     changed = bytearray(content)
     changed[data.draw(st.integers(0, len(content) - 1))] ^= difference
     with pytest.raises(UserError, match="another file, or it has changed"):
@@ -300,7 +250,7 @@ def test_a_chunk_that_is_cut_off_is_noticed_where_it_is_read_past(
     content: bytes, chunk_bytes: int, data: st.DataObject
 ) -> None:
     every = list(cut(Stream(content), chunk_bytes))
-    loaded = {chunk.first_byte: LoadedChunk(chunk.end_byte, chunk.checksum) for chunk in every}
+    loaded = {chunk.first_byte: entered(chunk) for chunk in every}
     inside = sorted(set(range(len(content))) - set(loaded))
     assume(inside)
     shorter = content[: data.draw(st.sampled_from(inside))]
@@ -310,46 +260,8 @@ def test_a_chunk_that_is_cut_off_is_noticed_where_it_is_read_past(
 
 def test_an_unreadable_stream_ends_with_a_sentence() -> None:
     class Broken(Stream):
-        def read(self, size: int) -> bytes:
+        def read(self, size: int = -1) -> bytes:
             raise EOFError("cut off")
 
     with pytest.raises(UserError, match=r"cannot be read to its end: cut off"):
         list(cut(Broken(b""), 1))
-
-
-def test_an_allowance_blocks_until_enough_is_given_back() -> None:
-    allowance = Allowance(10)
-    allowance.borrow(4)
-    allowance.borrow(6)  # all of it, without waiting
-    has_it = threading.Event()
-
-    def borrow() -> None:
-        allowance.borrow(7)
-        has_it.set()
-
-    waiting = threading.Thread(target=borrow, daemon=True)
-    waiting.start()
-    assert not has_it.wait(0.1)
-    allowance.give_back(6)  # not enough yet
-    assert not has_it.wait(0.1)
-    allowance.give_back(4)
-    assert has_it.wait(10)
-    waiting.join(10)
-
-
-def test_a_long_line_waits_for_the_one_before_to_be_released(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(chunks, "READ_BYTES", 4)
-    line = b"123456789abcdef\n"
-    cutter = Cutter(cast(BinaryIO, Stream(line * 2)), 1, len(line))
-    found = cutter.chunks({}, can_seek=True)
-    first = next(found)
-    second: list[Chunk] = []
-    reading = threading.Thread(target=lambda: second.append(next(found)), daemon=True)
-    reading.start()
-    reading.join(0.2)
-    assert not second
-    first.release()
-    reading.join(10)
-    assert [chunk.data for chunk in (first, *second)] == [line, line]

@@ -7,7 +7,6 @@ fixed seed.
 import json
 import random
 import struct
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -15,9 +14,9 @@ from pathlib import Path
 
 import psycopg
 from conftest import Database
+from loads import cut_into, fails
 from psycopg import sql
 
-from loader.files import fingerprint
 from trial.sample import write_labels
 from trial.server import PROJECT, Server
 
@@ -205,17 +204,6 @@ def write_corpus(folder: Path) -> tuple[Path, list[Line]]:
     return path, found
 
 
-def enter(connection: psycopg.Connection, path: Path) -> None:
-    """Enter the file into the ledger, so that it has many chunks."""
-    connection.execute(
-        """
-        insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes)
-        values (%s, %s, %s, %s)
-        """,
-        (str(path), path.stat().st_size, fingerprint(path), CHUNK_BYTES),
-    )
-
-
 def copy_alone(connection: psycopg.Connection, content: bytes) -> str | None:
     """COPY one line into a jsonb column, which takes no other way than the loader's first."""
     head = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -232,8 +220,8 @@ def test_postgres_python_and_the_loader_agree_on_each_line(
     loaded: Database, tmp_path: Path
 ) -> None:
     path, lines = write_corpus(tmp_path)
+    cut_into(loaded, path, CHUNK_BYTES)
     with loaded.connect() as connection:
-        enter(connection, path)
         said = loaded.loader(*LOAD, str(path))
         documents = connection.execute(
             """
@@ -337,9 +325,7 @@ def test_what_is_no_fault_of_a_line_stops_the_load_and_rejects_none(
             """
         )
         set_for(loaded, "search_path", "public, pg_catalog")
-        done = loaded.run(sys.executable, "-m", "loader", *LOAD, path)
-        assert done.returncode == 1
-        assert "no space left on device" in done.stderr
+        assert "no space left on device" in fails(loaded, *LOAD, path)
         connection.execute("drop function public.convert_from")
         said = loaded.loader(*LOAD, str(path))
     assert "2 lines = 1 loaded + 1 rejected + 0 blank" in said

@@ -9,27 +9,38 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import psycopg
 import pytest
 from conftest import Database, fresh_database, switch_fsync_off
+from loads import (
+    LONGEST_WAIT_SECONDS,
+    cut_into,
+    end,
+    fetch,
+    miscounted_chunks,
+    start,
+    wait_for,
+)
 from psycopg import sql
 
-from loader.files import fingerprint
+from loader.chunks import Chunk
+from loader.errors import UserError
+from loader.ledger import Account
 from loader.schema import TABLES, create_schema
-from trial.server import PROJECT, Server, find_binaries
+from loader.workers import Workers
+from trial.server import Server, find_binaries
 
 ROUNDS = 30
 SEED = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(1 << 32))
 CHUNK_BYTES = 2_000
-LONGEST_WAIT_SECONDS = 60
 OPTIONS = ("--workers", "2", "--max-rejects", "100%")
 
 
@@ -68,26 +79,9 @@ def write_marked(path: Path, lines: int, rng: random.Random) -> Marked:
     return Marked(path, loaded, rejected, blank)
 
 
-def enter(database: Database, file: Marked, chunk_bytes: int = CHUNK_BYTES) -> None:
-    """Enter a file into the ledger, as a first load with these chunks would."""
-    path = file.path
-    with database.connect() as connection:
-        connection.execute(
-            """
-            insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes)
-            values (%s, %s, %s, %s)
-            """,
-            (str(path), path.stat().st_size, fingerprint(path), chunk_bytes),
-        )
-
-
 def is_finished(database: Database, file: Marked) -> bool:
-    with database.connect() as connection:
-        found = connection.execute(
-            "select finished_at is not null from raw.loaded_files where name = %s",
-            (str(file.path),),
-        ).fetchone()
-    return found == (True,)
+    query = "select finished_at is not null from raw.loaded_files where name = %s"
+    return fetch(database, query, str(file.path)) == [(True,)]
 
 
 def count_chunks(connection: psycopg.Connection) -> int:
@@ -95,71 +89,54 @@ def count_chunks(connection: psycopg.Connection) -> int:
     return int(count)
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def assert_exactly_once(database: Database, file: Marked) -> None:
     """Every line of the file is there once, and so says the ledger."""
-    name = (str(file.path),)
-    with database.connect() as connection:
-        marks = connection.execute(
-            """
-            select (response.document ->> 'mark')::bigint
-            from raw.rekognition_responses as response
-            inner join raw.loaded_chunks using (chunk_id)
-            inner join raw.loaded_files as file using (file_id)
-            where file.name = %s
-            order by 1
-            """,
-            name,
-        ).fetchall()
-        marks_by_content = connection.execute(
-            "select count(*) from raw.rekognition_responses where document ->> 'file' = %s",
-            (file.path.name,),
-        ).fetchone()
-        rejects = connection.execute(
-            """
-            select line.byte_offset, line.line
-            from raw.rejected_lines as line
-            inner join raw.loaded_files as file using (file_id)
-            where file.name = %s
-            order by 1
-            """,
-            name,
-        ).fetchall()
-        chunks = connection.execute(
-            """
-            select
-                first_byte, end_byte, loaded_lines, rejected_lines, blank_lines,
-                loaded_lines = (
-                    select count(*)
-                    from raw.rekognition_responses as response
-                    where response.chunk_id = chunk.chunk_id
-                )
-                and rejected_lines = (
-                    select count(*)
-                    from raw.rejected_lines as line
-                    where line.chunk_id = chunk.chunk_id
-                )
-            from raw.loaded_chunks as chunk
-            inner join raw.loaded_files as file using (file_id)
-            where file.name = %s
-            order by first_byte
-            """,
-            name,
-        ).fetchall()
+    marks = fetch(
+        database,
+        """
+        select (response.document ->> 'mark')::bigint
+        from raw.rekognition_responses as response
+        inner join raw.loaded_chunks using (chunk_id)
+        inner join raw.loaded_files as file using (file_id)
+        where file.name = %s
+        order by 1
+        """,
+        str(file.path),
+    )
+    marks_by_content = fetch(
+        database,
+        "select count(*) from raw.rekognition_responses where document ->> 'file' = %s",
+        file.path.name,
+    )
+    rejects = fetch(
+        database,
+        """
+        select line.byte_offset, line.line
+        from raw.rejected_lines as line
+        inner join raw.loaded_files as file using (file_id)
+        where file.name = %s
+        """,
+        str(file.path),
+    )
+    chunks = fetch(
+        database,
+        """
+        select chunk.first_byte, chunk.end_byte, loaded_lines, rejected_lines, blank_lines
+        from raw.loaded_chunks as chunk
+        inner join raw.loaded_files as file using (file_id)
+        where file.name = %s
+        order by first_byte
+        """,
+        str(file.path),
+    )
     assert is_finished(database, file)
     assert [mark for (mark,) in marks] == file.loaded
-    assert marks_by_content == (len(file.loaded),)  # and none is of a chunk that has no ledger row
+    assert marks_by_content == [(len(file.loaded),)]  # and none is of a chunk without ledger row
     assert dict(rejects) == file.rejected
     assert len(rejects) == len(file.rejected)
     sums = [sum(chunk[column] for chunk in chunks) for column in (2, 3, 4)]
     assert sums == [len(file.loaded), len(file.rejected), file.blank]
-    assert all(chunk[5] for chunk in chunks)
+    assert miscounted_chunks(database) == []
     assert all(before[1] == after[0] for before, after in pairwise(chunks))
     assert (chunks[0][0], chunks[-1][1]) == (0, file.path.stat().st_size)
 
@@ -171,14 +148,7 @@ class Load:
         self._database = database
         with database.connect() as connection:
             self._chunks_before = count_chunks(connection)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "loader", "load", *OPTIONS, *arguments],
-            cwd=PROJECT,
-            env=database.environment,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._process = start(database, "load", *OPTIONS, *arguments)
 
     @property
     def has_ended(self) -> bool:
@@ -206,8 +176,8 @@ class Load:
 
     def end(self, timeout: float = LONGEST_WAIT_SECONDS) -> tuple[int, str]:
         """Wait for its end; return its exit status and what it said."""
-        _, words = self._process.communicate(timeout=timeout)
-        return self._process.returncode, words
+        done = end(self._process, timeout=timeout)
+        return done.returncode, done.stderr
 
     def end_well(self) -> str:
         status, words = self.end()
@@ -319,7 +289,7 @@ class Files:
     def add(self) -> None:
         path = self._folder / f"marked-{len(self.all)}.jsonl"
         self.all.append(write_marked(path, self._lines, self._rng))
-        enter(self._database, self.all[-1])
+        cut_into(self._database, path, CHUNK_BYTES)
 
     def unfinished(self) -> Marked:
         if is_finished(self._database, self.all[-1]):
@@ -501,7 +471,7 @@ def test_a_server_that_stays_away_ends_the_load_with_a_sentence(
         (tries if line.startswith("connection lost") else said).append(line)
     assert tries
     assert len(said) <= 2, words
-    assert said[0].startswith("error: no connection")
+    assert said[0].startswith("Error: no connection")
     assert "run the same command again" in said[0]
     assert not is_finished(database, files.all[0])
     files.finish_and_check()
@@ -546,18 +516,46 @@ def test_an_interrupted_load_does_not_wait_for_a_server_that_hangs(
     files.finish_and_check()
 
 
-def test_a_load_of_long_lines_that_fails_ends(database: Database, tmp_path: Path) -> None:
-    """The reader waits for the room of long lines, also of those that nobody loads any more."""
-    path = tmp_path / "long.jsonl"
-    line = b'{"text": "' + b"x" * 900_000 + b'"}\n'
-    path.write_bytes(line * 4)
-    enter(database, Marked(path, [], {}, 0), chunk_bytes=1)
-    with database.connect() as connection:
-        connection.execute("alter table raw.rekognition_responses drop column document")
-    with loading(database, "--max-line-mb", "1", path) as load:
-        status, words = load.end(timeout=20)
-    assert status == 1
-    assert words.startswith("error: ")
+def test_a_failed_chunk_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def load_chunk(_: object, __: int, chunk: Chunk) -> Account:
+        begun.append(chunk.first_byte)
+        if chunk.first_byte == 1:
+            raise UserError("the disk is full")
+        return Account(1)
+
+    monkeypatch.setattr("loader.workers.load_chunk", load_chunk)
+    monkeypatch.setattr("loader.workers.open_connection", mock.MagicMock())
+
+    def chunks() -> Iterator[Chunk]:
+        for byte in range(3):
+            # Each of the first two is done with when the next one is read, the failure last.
+            wait_for(lambda results=byte: workers._results.qsize() == results)
+            yield Chunk(byte, byte + 1, bytearray(), 0, None)
+        wait_for(workers._tasks.empty)
+
+    with pytest.raises(UserError, match="full"), Workers(2, 1) as workers:
+        list(workers.load(1, chunks()))
+    assert begun == [0, 1]
+
+
+def test_a_finished_file_is_unlocked_while_the_next_is_loaded(
+    database: Database, tmp_path: Path, rng: random.Random
+) -> None:
+    files = Files(database, tmp_path, 10, rng)
+    files.add()
+    lock = "pg_try_advisory_lock('raw.loaded_files'::regclass::oid::integer, file_id::integer)"
+    query = f"select {lock} from raw.loaded_files where name = %s"  # noqa: S608 - from above
+    with database.connect() as other:
+        first, second = (str(file.path) for file in files.all)
+        other.execute(query, (second,))
+        with loading(database, first, second) as load:
+            wait_for(lambda: is_finished(database, files.all[0]))
+            wait_for(lambda: other.execute(query, (first,)).fetchone() == (True,))
+            assert not load.has_ended
+            other.execute("select pg_advisory_unlock_all()")
+            load.end_well()
 
 
 def test_unlogged_tables_are_empty_together_after_a_crash(
@@ -579,8 +577,7 @@ def test_unlogged_tables_are_empty_together_after_a_crash(
 
 
 def response_ids(database: Database) -> list[int]:
-    with database.connect() as connection:
-        found = connection.execute("select response_id from raw.rekognition_responses").fetchall()
+    found = fetch(database, "select response_id from raw.rekognition_responses")
     return [response_id for (response_id,) in found]
 
 

@@ -1,31 +1,15 @@
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import Database
+from loads import borders, fails, fetch, lose_chunk, write
 
-from loader.files import find_files, fingerprint
-from loader.load import MAX_CHUNK_BYTES
+from loader.chunks import LONGEST_LINE_BYTES
+from loader.files import PART_BYTES, PARTS, find_files, fingerprint
 
 GOOD = b'{"image_uuid": "0e3315c5-3328-4a99-80ab-567ac32f685f", "response": {"Labels": []}}'
-
-
-def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
-    path.write_bytes(b"\n".join(lines) + end)
-    return path
-
-
-def fails(database: Database, *arguments: str | Path) -> str:
-    """Run a loader command that has to fail as a user should see it, and return its words."""
-    done = database.run(sys.executable, "-m", "loader", *arguments)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.splitlines()) <= 2
-    return done.stderr
 
 
 def test_init_can_be_repeated(database: Database) -> None:
@@ -38,10 +22,7 @@ def test_lines_arrive_whole_in_order_and_once(loaded: Database, tmp_path: Path) 
     file = write(tmp_path / "labels.jsonl", *lines)
     assert "1,000 lines = 1,000 loaded + 0 rejected + 0 blank" in loaded.loader("load", str(file))
     assert "loaded before, nothing to do" in loaded.loader("load", str(file))
-    with loaded.connect() as connection:
-        documents = connection.execute(
-            "select document from raw.rekognition_responses order by response_id"
-        ).fetchall()
+    documents = fetch(loaded, "select document from raw.rekognition_responses order by response_id")
     assert [document for (document,) in documents] == [json.loads(line) for line in lines]
 
 
@@ -65,13 +46,11 @@ def test_a_refused_line_is_kept_with_its_reason_and_costs_no_other(
 ) -> None:
     file = write(tmp_path / "labels.jsonl", GOOD, bad_line, GOOD)
     assert "3 lines = 2 loaded + 1 rejected + 0 blank" in loaded.loader("load", str(file))
-    with loaded.connect() as connection:
-        (row,) = connection.execute(
-            "select byte_offset, line, reason from raw.rejected_lines"
-        ).fetchall()
-        (count,) = connection.execute("select count(*) from raw.rekognition_responses").fetchone()
-    offset, line, why = row
-    assert (offset, line, count) == (len(GOOD) + 1, bad_line, 2)
+    ((offset, line, why),) = fetch(
+        loaded, "select byte_offset, line, reason from raw.rejected_lines"
+    )
+    assert (offset, line) == (len(GOOD) + 1, bad_line)
+    assert fetch(loaded, "select count(*) from raw.rekognition_responses") == [(2,)]
     assert reason in why
     assert f"byte {offset}: " in loaded.loader("rejects")
 
@@ -86,35 +65,17 @@ def test_a_load_goes_on_where_it_stopped(loaded: Database, tmp_path: Path) -> No
     padding = b'{"line": %d, "padding": "' + b"x" * 50_000 + b'"}'
     lines = [padding % number for number in range(500)]
     file = write(tmp_path / "labels.jsonl", *lines)
-    assert file.stat().st_size > 2 * MAX_CHUNK_BYTES
+    assert file.stat().st_size > 2 * LONGEST_LINE_BYTES
     loaded.loader("load", str(file))
-    # As if the first run had been killed after its second chunk, with the third done.
-    with loaded.connect() as connection:
-        connection.execute(
-            """
-            with lost as (
-                delete from raw.loaded_chunks where first_byte = (
-                    select first_byte from raw.loaded_chunks order by first_byte offset 1 limit 1
-                )
-                returning chunk_id
-            )
-            delete from raw.rekognition_responses using lost
-            where rekognition_responses.chunk_id = lost.chunk_id
-            """
-        )
-        connection.execute("update raw.loaded_files set finished_at = null")
+    want = borders(loaded)
+    lose_chunk(loaded, want[1][0])
     assert "unfinished" in loaded.loader("status")
     loaded.loader("load", str(file))
-    with loaded.connect() as connection:
-        numbers = connection.execute(
-            "select (document ->> 'line')::integer from raw.rekognition_responses"
-        ).fetchall()
-        borders = connection.execute(
-            "select first_byte, end_byte from raw.loaded_chunks order by 1"
-        ).fetchall()
-    assert sorted(number for (number,) in numbers) == list(range(500))
-    assert [first for first, _ in borders[1:]] == [end for _, end in borders[:-1]]
-    assert (borders[0][0], borders[-1][1]) == (0, file.stat().st_size)
+    numbers = fetch(loaded, "select document ->> 'line' from raw.rekognition_responses")
+    assert sorted(int(number) for (number,) in numbers) == list(range(500))
+    assert borders(loaded) == want
+    assert [first for first, _ in want[1:]] == [end for _, end in want[:-1]]
+    assert (want[0][0], want[-1][1]) == (0, file.stat().st_size)
 
 
 def test_a_file_is_known_by_its_content(loaded: Database, tmp_path: Path) -> None:
@@ -131,6 +92,21 @@ def test_every_byte_of_a_file_up_to_64_mib_is_in_its_fingerprint(tmp_path: Path)
     file = tmp_path / "file"
     file.write_bytes(content)
     assert fingerprint(file) == f"{len(content)}:{hashlib.sha256(content).hexdigest()}"
+
+
+def test_every_part_of_a_longer_file_is_in_its_fingerprint(tmp_path: Path) -> None:
+    between = 2 * PART_BYTES
+    file = tmp_path / "file"
+    with file.open("wb") as sparse:
+        sparse.truncate((PARTS - 1) * between + PART_BYTES)
+        known_by = {fingerprint(file)}
+        for part in range(PARTS):
+            for byte in (part * between, part * between + PART_BYTES - 1):
+                sparse.seek(byte)
+                sparse.write(b"x")
+                sparse.flush()
+                known_by.add(fingerprint(file))
+    assert len(known_by) == 1 + 2 * PARTS
 
 
 def test_globs_and_several_files(loaded: Database, tmp_path: Path) -> None:
@@ -175,10 +151,3 @@ def test_a_load_before_init_says_so(database: Database, tmp_path: Path) -> None:
 def test_a_wrong_address_says_what_to_check(tmp_path: Path) -> None:
     nowhere = Database(str(tmp_path), "refinery", tmp_path)
     assert "PGHOST" in fails(nowhere, "status")
-
-
-def test_wrong_usage_exits_with_2(database: Database) -> None:
-    for arguments in (["load"], ["load", "--workers", "0", "file"], ["unknown"]):
-        done = database.run(sys.executable, "-m", "loader", *arguments)
-        assert done.returncode == 2
-        assert "Traceback" not in done.stderr

@@ -12,7 +12,6 @@ import pty
 import re
 import struct
 import subprocess
-import sys
 import termios
 import threading
 import time
@@ -23,27 +22,34 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from conftest import Database
+from loads import (
+    BAD,
+    GOOD,
+    borders,
+    cut_into,
+    end,
+    fails,
+    fetch,
+    lose_chunk,
+    on_one_version,
+    run,
+    start,
+    wait_for,
+    wait_until_blocked,
+    write,
+)
 
-from loader.__main__ import main
-from loader.copy import Account
+from loader.cli import cli
 from loader.files import LabelFile, find_files
-from loader.load import Options, RejectLimit, load_files
+from loader.ledger import Account
+from loader.load import Options, load_files
 from loader.progress import Progress
-from trial.server import PROJECT, Server
+from trial.server import Server
 
-# What the loader says and asks for is its own; no version of Postgres changes it.
-on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
-
-GOOD = b'{"good": true}'
-BAD = b'{"cut": "off'
 ENGINEER = "engineer"
 SECRET = "open-sesame-4711"  # noqa: S105 - of a role that lives as long as a test
-
-
-def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
-    path.write_bytes(b"\n".join(lines) + end)
-    return path
 
 
 def numbered(path: Path, count: int) -> Path:
@@ -51,77 +57,19 @@ def numbered(path: Path, count: int) -> Path:
     return write(path, *[b'{"line": %d, "x": "%s"}' % pair for pair in enumerate(digests)])
 
 
-def run(
-    database: Database, *arguments: str | Path, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "loader", *arguments],
-        cwd=PROJECT,
-        env=database.environment | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def fails(database: Database, *arguments: str | Path, **environment: str) -> str:
-    """Run a loader command that has to fail as a user should see it, and return its words."""
-    done = run(database, *arguments, **environment)
-    assert "Traceback" not in done.stderr
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    return done.stdout + done.stderr
-
-
-def cut_into(database: Database, path: Path, chunk_bytes: int) -> None:
-    """Let the loader cut a file into chunks of this size, as if a first load had begun so."""
-    (file,) = find_files([str(path)])
-    with database.connect() as connection:
-        connection.execute(
-            "insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes) "
-            "values (%s, %s, %s, %s)",
-            (file.name, file.size, file.fingerprint, chunk_bytes),
-        )
-
-
-def lose_last_chunk(database: Database) -> tuple[int, int]:
-    """Make the ledger as if the load had been killed before its last chunk; return its borders."""
-    with database.connect() as connection:
-        lost = connection.execute(
-            """
-            with lost as (
-                select chunk_id, first_byte, end_byte
-                from raw.loaded_chunks order by first_byte desc limit 1
-            ),
-            lines as (
-                delete from raw.rekognition_responses using lost
-                where rekognition_responses.chunk_id = lost.chunk_id
-            ),
-            ledger as (
-                delete from raw.loaded_chunks using lost
-                where loaded_chunks.chunk_id = lost.chunk_id
-            ),
-            unfinished as (update raw.loaded_files set finished_at = null)
-            select first_byte, end_byte from lost
-            """
-        ).fetchone()
-    assert lost is not None
-    return lost
-
-
-def counts(database: Database) -> tuple[int, int, int, int]:
+def counts(database: Database) -> tuple[int, ...]:
     """Return the rows of the four tables: files, chunks, responses, rejects."""
-    with database.connect() as connection:
-        return connection.execute(
-            """
-            select
-                (select count(*) from raw.loaded_files),
-                (select count(*) from raw.loaded_chunks),
-                (select count(*) from raw.rekognition_responses),
-                (select count(*) from raw.rejected_lines)
-            """
-        ).fetchone()
+    (rows,) = fetch(
+        database,
+        """
+        select
+            (select count(*) from raw.loaded_files),
+            (select count(*) from raw.loaded_chunks),
+            (select count(*) from raw.rekognition_responses),
+            (select count(*) from raw.rejected_lines)
+        """,
+    )
+    return rows
 
 
 # status
@@ -170,7 +118,8 @@ def test_status_of_unfinished_files(loaded: Database, tmp_path: Path) -> None:
     assert (status["state"], status["loaded_bytes"]) == ("unfinished", 0)
     assert status["second_run"] == "goes on after 0 bytes"
     loaded.loader("load", str(begun))
-    first_byte, _ = lose_last_chunk(loaded)
+    first_byte, _ = borders(loaded)[-1]
+    lose_chunk(loaded, first_byte)
     (status,) = statuses(loaded)
     assert (status["state"], status["loaded_bytes"]) == ("unfinished", first_byte)
     assert "unfinished" in loaded.loader("status")
@@ -208,11 +157,13 @@ def two_files(loaded: Database, tmp_path: Path) -> tuple[Database, Path, Path]:
 
 
 def numbers_of_files(database: Database) -> list[int]:
-    with database.connect() as connection:
-        rows = connection.execute(
-            "select document ->> 'file' from raw.rekognition_responses"
-        ).fetchall()
-    return sorted(int(number) for (number,) in rows)
+    return [
+        number
+        for (number,) in fetch(
+            database,
+            "select (document -> 'file')::integer from raw.rekognition_responses order by 1",
+        )
+    ]
 
 
 def only_second_is_left(database: Database) -> None:
@@ -239,46 +190,24 @@ def test_a_file_that_is_forgotten_can_be_loaded_again(
 
 
 @on_one_version
-def test_a_file_is_forgotten_by_its_content_wherever_it_lies(
-    two_files: tuple[Database, Path, Path],
+@pytest.mark.parametrize("fate", ["moved", "gone", "changed"])
+def test_a_file_is_forgotten_by_its_content_or_by_its_name(
+    two_files: tuple[Database, Path, Path], fate: str
 ) -> None:
-    database, first, _ = two_files
-    moved = first.rename(first.with_name("moved.jsonl"))
-    database.loader("forget", str(moved))
-    only_second_is_left(database)
-
-
-@on_one_version
-def test_a_file_that_is_gone_is_forgotten_by_its_name(
-    two_files: tuple[Database, Path, Path],
-) -> None:
-    database, first, _ = two_files
-    first.unlink()
-    database.loader("forget", str(first))
-    only_second_is_left(database)
-
-
-@on_one_version
-def test_a_file_that_has_changed_is_forgotten_by_its_name(
-    two_files: tuple[Database, Path, Path],
-) -> None:
-    # `forget --help` promises that the name in `status` will do.
-    database, first, _ = two_files
-    write(first, GOOD)
-    database.loader("forget", str(first))
+    database, file, _ = two_files
+    if fate == "moved":
+        file = file.rename(file.with_name("moved.jsonl"))
+    elif fate == "gone":
+        file.unlink()
+    else:
+        write(file, GOOD)
+    database.loader("forget", str(file))
     only_second_is_left(database)
 
 
 @on_one_version
 def test_standard_input_is_forgotten_by_its_name(loaded: Database) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "loader", "load", "-"],
-        cwd=PROJECT,
-        env=loaded.environment,
-        input=GOOD,
-        capture_output=True,
-        check=True,
-    )
+    assert run(loaded, "load", "-", stdin=GOOD).returncode == 0
     assert counts(loaded)[2] == 1
     loaded.loader("forget", "-")
     assert counts(loaded) == (0, 0, 0, 0)
@@ -317,16 +246,12 @@ def test_a_file_is_forgotten_whole_or_not_at_all(two_files: tuple[Database, Path
 
 
 def persistences(database: Database) -> dict[str, str]:
-    with database.connect() as connection:
-        rows = connection.execute(
-            """
-            select relname, relpersistence::text
-            from pg_class
-            where relnamespace = 'raw'::regnamespace
-            and (relkind = 'r' or relname = 'response_ids')
-            """
-        ).fetchall()
-    return dict(rows)
+    query = """
+        select relname, relpersistence::text
+        from pg_class
+        where relnamespace = 'raw'::regnamespace and (relkind = 'r' or relname = 'response_ids')
+    """
+    return dict(fetch(database, query))
 
 
 def test_tables_are_logged_or_unlogged_as_the_user_says(
@@ -352,18 +277,17 @@ def test_tables_are_logged_or_unlogged_as_the_user_says(
 
 
 def test_documents_are_kept_in_lz4_or_as_they_are(loaded: Database) -> None:
-    with loaded.connect() as connection:
-        (has_lz4,) = connection.execute(
-            "select 'lz4' = any(enumvals) from pg_settings where name = 'default_toast_compression'"
-        ).fetchone() or (None,)
-        stored = connection.execute(
-            """
-            select attcompression::text, attstorage::text
-            from pg_attribute
-            where attrelid = 'raw.rekognition_responses'::regclass and attname = 'document'
-            """
-        ).fetchone()
-    assert stored == (("l", "x") if has_lz4 else ("", "e"))
+    ((has_lz4, *stored),) = fetch(
+        loaded,
+        """
+        select 'lz4' = any(enumvals), attcompression::text, attstorage::text
+        from pg_settings, pg_attribute
+        where
+            pg_settings.name = 'default_toast_compression'
+            and attrelid = 'raw.rekognition_responses'::regclass and attname = 'document'
+        """,
+    )
+    assert stored == (["l", "x"] if has_lz4 else ["", "e"])
 
 
 # rights, time-outs and passwords
@@ -403,42 +327,25 @@ def test_no_superuser_is_needed(database: Database, tmp_path: Path) -> None:
 @contextmanager
 def loading(
     database: Database, admin: psycopg.Connection, file: Path, **environment: str
-) -> Iterator["subprocess.Popen[str]"]:
-    """Have a load that waits for a lock for a while, and then goes on and ends well."""
-    admin.execute("select pg_advisory_lock('raw.rekognition_responses'::regclass::bigint)")
-    with subprocess.Popen(
-        [sys.executable, "-m", "loader", "load", file],
-        cwd=PROJECT,
-        env=database.environment | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            wait_until_blocked(admin)
-            yield process
-        finally:
-            admin.execute("select pg_advisory_unlock_all()")
-        assert process.stderr is not None
-        words = process.stderr.read()
-    assert process.returncode == 0, words
-    assert "trying again" not in words
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Have a load that waits to write its lines for a while, and then goes on and ends well."""
+    with admin.transaction():
+        admin.execute("lock table raw.rekognition_responses")
+        process = start(database, "load", file, **environment)
+        wait_until_blocked(admin)
+        yield process
+    done = end(process)
+    assert done.returncode == 0, done.stderr
+    assert "trying again" not in done.stderr
 
 
-def wait_until_blocked(admin: psycopg.Connection) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        (is_blocked,) = admin.execute(
-            """
-            select exists (
-                select from pg_stat_activity
-                where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0
-            )
-            """
-        ).fetchone()
-        if is_blocked:
-            return
-        time.sleep(0.05)
-    pytest.fail("the load did not come to the lock")
+def test_a_chunk_on_its_way_holds_the_lock_that_settling_waits_for(
+    loaded: Database, tmp_path: Path
+) -> None:
+    # Without it a run of dbt would go by ids of lines that it cannot see yet, and never read them.
+    query = "select pg_try_advisory_xact_lock('raw.rekognition_responses'::regclass::bigint)"
+    with loaded.connect() as admin, loading(loaded, admin, write(tmp_path / "labels", GOOD)):
+        assert fetch(loaded, query) == [(False,)]
 
 
 @on_one_version
@@ -504,9 +411,8 @@ def test_a_password_is_never_shown(server: Server, database: Database, tmp_path:
     right = {"PGUSER": ENGINEER, "PGPASSWORD": SECRET}
     wrong = {"PGUSER": ENGINEER, "PGPASSWORD": f"{SECRET}-not"}
     with engineer(database) as admin, asking_for_a_password(server):
-        deadline = time.monotonic() + 10
-        while run(database, "init", **wrong).returncode == 0:
-            assert time.monotonic() < deadline  # the server reads its rules again in its own time
+        # The server reads its rules again in its own time.
+        wait_for(lambda: run(database, "init", **wrong).returncode != 0)
         words = fails(database, "init", **wrong)
         assert "password authentication failed" in words
         assert "PGPASSWORD" in words
@@ -628,12 +534,11 @@ def test_reading_past_what_is_loaded_is_shown(
     cut_into(loaded, file, 300_000)
     loaded.loader("load", str(file))
     assert counts(loaded)[1] >= 10
-    lose_last_chunk(loaded)
+    lose_chunk(loaded, borders(loaded)[-1][0])
     for name, value in loaded.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("loader.progress.SECONDS_BETWEEN_LINES", 0)
-    options = Options(1, 1 << 26, RejectLimit.parse("1%"), 10, is_quiet=False)
-    account = load_files(find_files([str(file)]), options)
+    account = load_files(find_files([str(file)]), Options(workers=1))
     assert 0 < account.loaded < 40_000
     progress = [message for message in said.messages if " MB of " in message]
     assert len(progress) >= 5  # one chunk is loaded, more than ten are read past
@@ -645,7 +550,7 @@ def test_quiet_says_only_the_account(loaded: Database, tmp_path: Path) -> None:
     cut_into(loaded, file, 1000)
     done = run(loaded, "load", "--quiet", file)
     assert done.stderr == f"{file}: 50 lines = 50 loaded + 0 rejected + 0 blank\n"
-    lose_last_chunk(loaded)
+    lose_chunk(loaded, borders(loaded)[-1][0])
     (account,) = run(loaded, "load", "--quiet", file).stderr.splitlines()
     assert re.fullmatch(rf"{file}: (\d+) lines = \1 loaded \+ 0 rejected \+ 0 blank", account)
 
@@ -666,14 +571,7 @@ def said_on_a_terminal(database: Database, *arguments: str | Path) -> str:
 
     reader = threading.Thread(target=read)
     reader.start()
-    done = subprocess.run(
-        [sys.executable, "-m", "loader", *arguments],
-        cwd=PROJECT,
-        env=database.environment,
-        stderr=slave,
-        check=False,
-        timeout=60,
-    )
+    done = end(start(database, *arguments, stderr=slave))
     os.close(slave)
     reader.join()
     assert done.returncode == 0
@@ -719,34 +617,31 @@ def test_each_of_several_files_has_its_account(loaded: Database, tmp_path: Path)
 # usage
 
 
-@pytest.fixture
-def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a command that goes on in spite of wrong usage reach nothing."""
+def cli_says(monkeypatch: pytest.MonkeyPatch, arguments: str, status: int) -> str:
+    """Return what a command says that has to end with a status before it reaches a server."""
     monkeypatch.setenv("PGHOST", "/nonexistent")
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # main sets this process's own
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # cli sets this process's own
+    result = CliRunner().invoke(cli, arguments.split())
+    assert result.exit_code == status
+    return " ".join((result.stderr if status else result.stdout).split())
 
 
-@pytest.mark.usefixtures("no_server")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("", "COMMAND"),
+        ("", "Usage:"),
         ("unknown", "unknown"),
-        ("--unknown", "COMMAND"),
+        ("--unknown", "--unknown"),
         ("init file", "file"),
-        ("init --logged --unlogged", "not allowed with"),
         ("load", "FILE"),
         ("load --workers file", "--workers"),
-        ("load --workers=0 file", "0 is no number from 1 up"),
-        ("load --workers=-1 file", "-1 is no number from 1 up"),
-        ("load --workers=two file", "two is no number from 1 up"),
-        ("load --workers=1.5 file", "1.5 is no number from 1 up"),
-        ("load --max-line-mb=0 file", "0 is no number from 1 up"),
-        ("load --give-up-after=0 file", "0 is no number from 1 up"),
-        ("load --give-up-after= file", "is no number from 1 up"),
+        ("load --workers=0 file", "0 is not in the range x>=1"),
+        ("load --workers=two file", "two"),
+        ("load --workers=1.5 file", "1.5"),
+        ("load --give-up-after=0 file", "0 is not in the range x>=1"),
+        ("load --give-up-after= file", "--give-up-after"),
         ("load --max-rejects=many file", "many is no count, as 500, and no percentage, as 1%"),
         ("load --max-rejects=-1 file", "-1 is no count"),
-        ("load --max-rejects=1.5 file", "1.5 is no count"),
         ("load --unknown file", "--unknown"),
         ("status file", "file"),
         ("rejects --unknown", "--unknown"),
@@ -756,31 +651,17 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(
-    arguments: str, words: str, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, arguments: str, words: str
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments.split())
-    assert ended.value.code == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert words in output.err.splitlines()[-1]
+    assert words in cli_says(monkeypatch, arguments, status=2)
 
 
-@pytest.mark.usefixtures("no_server")
-@pytest.mark.parametrize(
-    "command", ["init", "load", "status", "rejects", "retry-rejects", "forget"]
-)
-def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
-    assert ended.value.code == 0
-    assert command in capsys.readouterr().out
+@pytest.mark.parametrize("command", cli.commands)
+def test_every_command_explains_itself(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    assert command in cli_says(monkeypatch, f"{command} --help", status=0)
 
 
-@pytest.mark.usefixtures("no_server")
-def test_every_option_of_load_has_its_default_in_help(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["load", "--help"])
-    help_text = " ".join(capsys.readouterr().out.split())
-    for default in ("default: 1%", "default: 64", "default: 120", "default: half of"):
-        assert default in help_text
+def test_every_option_of_load_has_its_default_in_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = cli_says(monkeypatch, "load --help", status=0)
+    for default in ("default: 1%", "default: 120", "default: (half of"):
+        assert default in words

@@ -1,98 +1,56 @@
 """Lines that are not loaded: how many are borne, which are too long, and trying them again."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import click
 import psycopg
 import pytest
 from conftest import Database
+from loads import (
+    BAD,
+    GOOD,
+    borders,
+    cut_into,
+    end,
+    fails,
+    fetch,
+    miscounted_chunks,
+    on_one_version,
+    start,
+    wait_until_blocked,
+    write,
+)
 
-from loader.copy import Account
+from loader.chunks import KEPT_OF_OVERLONG_LINE, LONGEST_LINE_BYTES, Chunk
 from loader.files import find_files
-from loader.load import RejectLimit
-from trial.server import PROJECT, ROLE
+from loader.ledger import Account
+from loader.load import Options, RejectLimit, load_files
+from trial.server import ROLE
 
-# Counting and cutting are the loader's own; no version of Postgres changes them.
-on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
-
-GOOD = b'{"good": true}'
-BAD = b'{"cut": "off'
 MARK = b"\xef\xbb\xbf"
-MIB = 1 << 20
-KEPT = 1000
-
-
-def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
-    path.write_bytes(b"\n".join(lines) + end)
-    return path
-
-
-def cut_into(database: Database, path: Path, chunk_bytes: int) -> None:
-    """Let the loader cut a file into chunks of this size, as if a first load had begun so."""
-    (file,) = find_files([str(path)])
-    with database.connect() as connection:
-        connection.execute(
-            "insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes) "
-            "values (%s, %s, %s, %s)",
-            (file.name, file.size, file.fingerprint, chunk_bytes),
-        )
-
-
-def fails(database: Database, *arguments: str | Path) -> str:
-    """Run a loader command that has to fail as a user should see it, and return its words."""
-    done = database.run(sys.executable, "-m", "loader", *arguments)
-    assert "Traceback" not in done.stderr
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    return done.stderr
 
 
 def counts(database: Database) -> tuple[int, int]:
     """Return how many lines are loaded and rejected, which the ledger has to confirm."""
-    with database.connect() as connection:
-        in_tables = connection.execute(
-            """
-            select
-                (select count(*) from raw.rekognition_responses),
-                (select count(*) from raw.rejected_lines)
-            """
-        ).fetchone()
-        in_ledger = connection.execute(
-            """
-            select
-                coalesce(sum(loaded_lines), 0)::bigint,
-                coalesce(sum(rejected_lines), 0)::bigint
-            from raw.loaded_chunks
-            """
-        ).fetchone()
-        by_chunk = connection.execute(
-            """
-            select chunk_id
-            from raw.loaded_chunks as chunk
-            where
-                loaded_lines != (
-                    select count(*) from raw.rekognition_responses as response
-                    where response.chunk_id = chunk.chunk_id
-                )
-                or rejected_lines != (
-                    select count(*) from raw.rejected_lines as line
-                    where line.chunk_id = chunk.chunk_id
-                )
-            """
-        ).fetchall()
-    assert in_tables == in_ledger
-    assert by_chunk == []
-    return in_tables
+    ((responses, rejects, *in_ledger),) = fetch(
+        database,
+        """
+        select
+            (select count(*) from raw.rekognition_responses),
+            (select count(*) from raw.rejected_lines),
+            coalesce(sum(loaded_lines), 0)::bigint,
+            coalesce(sum(rejected_lines), 0)::bigint
+        from raw.loaded_chunks
+        """,
+    )
+    assert [responses, rejects] == in_ledger
+    assert miscounted_chunks(database) == []
+    return responses, rejects
 
 
 def is_finished(database: Database) -> bool:
-    with database.connect() as connection:
-        (finished,) = connection.execute(
-            "select finished_at is not null from raw.loaded_files"
-        ).fetchone()
-    return bool(finished)
+    return fetch(database, "select finished_at is not null from raw.loaded_files") == [(True,)]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +79,7 @@ def test_what_a_limit_bears(limit: str, account: Account, at_end: bool, is_excee
 
 @pytest.mark.parametrize("limit", ["", "-1", "1.5", "%", "one", "1 %", "1%%", ".5%", "1e3"])
 def test_what_is_no_limit(limit: str) -> None:
-    with pytest.raises(ValueError, match="is no count"):
+    with pytest.raises(click.BadParameter, match="is no count"):
         RejectLimit.parse(limit)
 
 
@@ -195,78 +153,76 @@ def test_ten_thousand_bad_lines_in_one_chunk_are_no_trouble(
     file = write(tmp_path / "labels.jsonl", *[BAD, GOOD] * 10_000)
     loaded.loader("load", "--max-rejects=50%", str(file))
     assert counts(loaded) == (10_000, 10_000)
-    with loaded.connect() as connection:
-        assert connection.execute("select count(*) from raw.loaded_chunks").fetchone() == (1,)
+    assert len(borders(loaded)) == 1
 
 
-def overlong(size: int) -> bytes:
-    return b'{"long": "' + b"x" * (size - 12) + b'"}'
+@on_one_version
+def test_what_is_loaded_line_by_line_gets_rising_ids_in_the_order_of_its_bytes(
+    loaded: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A table returns rows as it likes, so here they come to it in another order.
+    lines_of = Chunk.lines
+    monkeypatch.setattr(Chunk, "lines", lambda chunk: reversed(list(lines_of(chunk))))
+    for name, value in loaded.environment.items():
+        monkeypatch.setenv(name, value)
+    file = write(tmp_path / "labels.jsonl", *[b"%d" % number for number in range(100)], BAD)
+    load_files(find_files([str(file)]), Options(workers=1))
+    assert counts(loaded) == (100, 1)
+    documents = fetch(loaded, "select document from raw.rekognition_responses order by response_id")
+    assert [number for (number,) in documents] == list(range(100))
+
+
+def overlong(more: int) -> bytes:
+    """Return a line of JSON that is as long as a line may be, and some bytes more."""
+    return b'{"long": "' + b"x" * (LONGEST_LINE_BYTES + more - 12) + b'"}'
 
 
 def rejected(database: Database) -> list[tuple[int, bytes, bool]]:
-    with database.connect() as connection:
-        return connection.execute(
-            "select byte_offset, line, is_whole from raw.rejected_lines order by byte_offset"
-        ).fetchall()
+    return fetch(
+        database, "select byte_offset, line, is_whole from raw.rejected_lines order by byte_offset"
+    )
 
 
 @on_one_version
-@pytest.mark.parametrize("chunk_bytes", [10, 700_000, 8 * MIB])
-@pytest.mark.parametrize("place", ["first", "middle", "last", "last without newline"])
+@pytest.mark.parametrize("chunk_bytes", [10, LONGEST_LINE_BYTES])
+@pytest.mark.parametrize("index", [0, 2, 4])
+@pytest.mark.parametrize("end", [b"", b"\n"], ids=["without newline", "with newline"])
 def test_an_overlong_line_is_rejected_and_costs_no_other(
-    loaded: Database, tmp_path: Path, chunk_bytes: int, place: str
+    loaded: Database, tmp_path: Path, chunk_bytes: int, index: int, end: bytes
 ) -> None:
-    long = overlong(MIB + 300_001)
-    lines = [b'{"line": %d}' % number for number in range(4)]
-    index = {"first": 0, "middle": 2}.get(place, 4)
+    long = overlong(300_001)
+    lines = [b"%d" % number for number in range(4)]
     lines.insert(index, long)
-    end = b"" if place.endswith("without newline") else b"\n"
     file = write(tmp_path / "labels.jsonl", *lines, end=end)
     cut_into(loaded, file, chunk_bytes)
-    words = loaded.loader("load", "--max-line-mb=1", str(file))
+    words = loaded.loader("load", str(file))
     assert "5 lines = 4 loaded + 1 rejected + 0 blank" in words
     assert counts(loaded) == (4, 1)
-    assert rejected(loaded) == [(file.read_bytes().index(long), long[:KEPT], False)]
-    with loaded.connect() as connection:
-        documents = connection.execute("select document from raw.rekognition_responses").fetchall()
-        (reason,) = connection.execute("select reason from raw.rejected_lines").fetchone()
-        (end_byte,) = connection.execute("select max(end_byte) from raw.loaded_chunks").fetchone()
-    assert sorted(document["line"] for (document,) in documents) == [0, 1, 2, 3]
-    assert reason.startswith(f"{len(long)} bytes are more than --max-line-mb allows")
-    assert end_byte == file.stat().st_size
+    assert rejected(loaded) == [
+        (file.read_bytes().index(long), long[:KEPT_OF_OVERLONG_LINE], False)
+    ]
+    documents = fetch(loaded, "select document from raw.rekognition_responses order by 1")
+    assert documents == [(0,), (1,), (2,), (3,)]
+    assert fetch(loaded, "select reason from raw.rejected_lines") == [
+        (f"{len(long)} bytes are more than the 8 MB that a line may have; the beginning is kept",)
+    ]
+    assert borders(loaded)[-1][1] == file.stat().st_size
 
 
 @on_one_version
-@pytest.mark.parametrize("chunk_bytes", [10, 8 * MIB])
+@pytest.mark.parametrize("chunk_bytes", [10, LONGEST_LINE_BYTES])
 def test_a_line_of_just_the_limit_is_loaded(
     loaded: Database, tmp_path: Path, chunk_bytes: int
 ) -> None:
-    lines = [overlong(MIB), overlong(MIB + 1), overlong(MIB + 2), overlong(MIB)]
-    file = write(tmp_path / "labels.jsonl", *lines, end=b"")
+    file = write(tmp_path / "labels.jsonl", *map(overlong, (0, 1, 2, 0)), end=b"")
     cut_into(loaded, file, chunk_bytes)
-    loaded.loader("load", "--max-line-mb=1", str(file))
-    assert counts(loaded) == (2, 2)
-    assert [offset for offset, _, _ in rejected(loaded)] == [MIB + 1, 2 * MIB + 3]
-
-
-@on_one_version
-def test_another_limit_moves_no_border(loaded: Database, tmp_path: Path) -> None:
-    file = write(tmp_path / "labels.jsonl", GOOD, overlong(2 * MIB), GOOD, GOOD, end=b"")
-    cut_into(loaded, file, 10)
-    borders = "select first_byte, end_byte from raw.loaded_chunks order by 1"
-    loaded.loader("load", "--max-line-mb=1", str(file))
-    with loaded.connect() as connection:
-        before = connection.execute(borders).fetchall()
-        connection.execute("truncate raw.rekognition_responses")
-        connection.execute("truncate raw.loaded_chunks cascade")
-        connection.execute("update raw.loaded_files set finished_at = null")
     loaded.loader("load", str(file))
-    with loaded.connect() as connection:
-        assert connection.execute(borders).fetchall() == before
-    assert counts(loaded) == (4, 0)
+    assert counts(loaded) == (2, 2)
+    begin = LONGEST_LINE_BYTES + 1
+    assert [offset for offset, _, _ in rejected(loaded)] == [begin, 2 * begin + 1]
 
 
-@pytest.mark.parametrize("chunk_bytes", [10, 8 * MIB])
+@pytest.mark.parametrize("chunk_bytes", [10, LONGEST_LINE_BYTES])
 def test_a_mark_is_passed_over_at_the_beginning_and_refused_elsewhere(
     loaded: Database, tmp_path: Path, chunk_bytes: int
 ) -> None:
@@ -289,8 +245,8 @@ def test_the_first_line_is_found_where_it_begins_after_a_mark(
 def with_rejects(loaded: Database, tmp_path: Path) -> tuple[Database, Path]:
     """A database with rejected lines of a file, one of them overlong."""
     latin1 = b'{"latin1": "caf\xe9"}'
-    file = write(tmp_path / "labels.jsonl", GOOD, BAD, latin1, overlong(MIB + 1), GOOD)
-    loaded.loader("load", "--max-line-mb=1", str(file))
+    file = write(tmp_path / "labels.jsonl", GOOD, BAD, latin1, overlong(1), GOOD)
+    loaded.loader("load", str(file))
     return loaded, file
 
 
@@ -302,7 +258,7 @@ def test_rejects_are_listed(with_rejects: tuple[Database, Path]) -> None:
     assert first.endswith(': {"cut": "off')
     assert second.startswith(f"{file}: byte {begin + len(BAD) + 1}: invalid byte sequence")
     assert second.endswith(r': {"latin1": "caf\351"}')
-    assert "are more than --max-line-mb allows" in third
+    assert "are more than the 8 MB that a line may have" in third
     assert len(third) < 500
 
 
@@ -340,19 +296,13 @@ def test_a_rejected_line_cannot_write_to_the_terminal_as_it_likes(
 def test_a_reader_of_rejects_may_go_away(loaded: Database, tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", *[BAD] * 3000)
     loaded.loader("load", "--max-rejects=100%", str(file))
-    with subprocess.Popen(
-        [sys.executable, "-m", "loader", "rejects"],
-        cwd=PROJECT,
-        env=loaded.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as listing:
-        assert listing.stdout is not None
-        assert listing.stderr is not None
-        listing.stdout.readline()
-        listing.stdout.close()
-        assert listing.stderr.read() == b""
-    assert listing.returncode == 0
+    listing = start(loaded, "rejects")
+    assert listing.stdout is not None
+    listing.stdout.readline()
+    listing.stdout.close()
+    listing.stdout = None
+    assert end(listing).stderr == ""
+    assert listing.returncode == 1  # as click has it
 
 
 def mend(database: Database, bad: bytes, mended: bytes) -> None:
@@ -370,7 +320,7 @@ def test_mended_lines_are_loaded_and_the_others_kept(with_rejects: tuple[Databas
     assert rejected(database) == before
     mend(database, BAD, b'{"mended": true}')
     # Of an overlong line only the beginning is there, so it must not be loaded if that is JSON.
-    mend(database, overlong(MIB + 1)[:KEPT], b'{"cut": true}')
+    mend(database, overlong(1)[:KEPT_OF_OVERLONG_LINE], b'{"cut": true}')
     assert "1 lines loaded, 2 still rejected" in database.loader("retry-rejects")
     assert counts(database) == (3, 2)
     assert [is_whole for _, _, is_whole in rejected(database)] == [True, False]
@@ -414,45 +364,17 @@ def test_a_retried_line_is_not_loaded_again_with_its_file(
     assert counts(database) == (3, 2)
 
 
-def start_retry(database: Database) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "loader", "retry-rejects"],
-        cwd=PROJECT,
-        env=database.environment,
-        stderr=subprocess.PIPE,
-    )
-
-
-def wait_until_blocked(connection: psycopg.Connection, sessions: int) -> bool:
-    """Wait until that many of the loader's sessions wait for a lock; False if they never do."""
-    for _ in range(100):
-        (blocked,) = connection.execute(
-            """
-            select count(*)
-            from pg_stat_activity
-            where
-                datname = current_database()
-                and application_name = 'label-refinery'
-                and cardinality(pg_blocking_pids(pid)) > 0
-            """
-        ).fetchone()
-        if blocked >= sessions:
-            return True
-        connection.execute("select pg_sleep(0.05)")
-    return False
-
-
 def test_two_retries_at_once_load_a_line_once(with_rejects: tuple[Database, Path]) -> None:
     database, _ = with_rejects
     mend(database, BAD, b'{"mended": true}')
     with psycopg.connect(host=database.host, port=5432, user=ROLE, dbname=database.name) as holder:
         holder.execute("select from raw.rejected_lines for update")
-        both = [start_retry(database) for _ in range(2)]
+        both = [start(database, "retry-rejects") for _ in range(2)]
         with database.connect() as connection:
-            assert wait_until_blocked(connection, 2)
+            wait_until_blocked(connection, 2)
     for retry in both:
-        _, words = retry.communicate(timeout=60)
-        assert retry.returncode == 0, words.decode()
+        done = end(retry)
+        assert done.returncode == 0, done.stderr
     assert counts(database) == (3, 2)
 
 
@@ -465,9 +387,8 @@ def test_a_retry_waits_for_whoever_settles_the_responses(
     mend(database, BAD, b"{}")
     with database.connect() as connection:
         connection.execute("select pg_advisory_lock('raw.rekognition_responses'::regclass::bigint)")
-        retry = start_retry(database)
-        has_waited = wait_until_blocked(connection, 1)
+        retry = start(database, "retry-rejects")
+        wait_until_blocked(connection)
         connection.execute("select pg_advisory_unlock_all()")
-        retry.communicate(timeout=60)
-    assert has_waited
+        assert end(retry).returncode == 0
     assert counts(database) == (3, 2)

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 import zlib
@@ -21,13 +20,14 @@ import boto3
 import pytest
 import smart_open
 from conftest import Database
+from loads import borders, cut_into, end, fetch, lose_chunk, start, words_of_failure
+from loads import fails as loader_fails
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 from loader.chunks import READ_BYTES
 from loader.files import PART_BYTES, fingerprint
 from loader.workers import SECONDS_TO_STOP
-from trial.server import PROJECT
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
 
@@ -183,74 +183,45 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NOT_INHERITED:
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def sources(tmp_path: Path, s3: S3) -> Sources:
     s3.ranges.clear()
     return Sources(tmp_path, s3)
 
 
-def environment(database: Database, s3: S3 | None, **more: str) -> dict[str, str]:
-    inherited = {k: v for k, v in database.environment.items() if k not in NOT_INHERITED}
-    return inherited | (s3.environment if s3 else CREDENTIALS) | more
-
-
-def run(
-    database: Database, s3: S3 | None, *arguments: str, stdin: bytes = b"", **more: str
-) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "loader", *arguments],
-        cwd=PROJECT,
-        env=environment(database, s3, **more),
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def load(database: Database, sources: Sources, source: Source) -> str:
     """Load a source, which has to succeed, and return what was said."""
-    done = run(
-        database, sources.s3, "load", "--workers=2", source.address, stdin=source.standard_input
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stderr.decode()
+    process = start(database, "load", "--workers=2", source.address, **sources.s3.environment)
+    done = end(process, source.standard_input)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def fails(database: Database, s3: S3 | None, *files: str, stdin: bytes = b"", **more: str) -> str:
-    """Load files, which has to fail as a user should see it, and return the last line."""
-    done = run(database, s3, "load", *files, stdin=stdin, **more)
-    return words_of_failure(done.returncode, done.stderr.decode())
-
-
-def words_of_failure(returncode: int, stderr: str) -> str:
-    assert "Traceback" not in stderr, stderr
-    assert returncode == 1
-    error = [line for line in stderr.splitlines() if line.startswith("error: ")]
-    assert error == stderr.splitlines()[-1:]
-    return error[0]
-
-
-def cut_into(database: Database, source: Source, chunk_bytes: int) -> None:
-    """Let the loader cut a source into chunks of this size, as if a first load had begun so."""
-    with database.connect() as connection:
-        connection.execute(
-            "insert into raw.loaded_files (name, fingerprint, chunk_bytes) values (%s, %s, %s)",
-            (source.address, source.fingerprint, chunk_bytes),
-        )
+    """Load files, which has to fail as a user should see it, and return the words."""
+    where = (s3.environment if s3 else CREDENTIALS) | more
+    return loader_fails(database, "load", *files, stdin=stdin, **where)
 
 
 def documents(database: Database) -> list[object]:
-    with database.connect() as connection:
-        rows = connection.execute(
+    return [
+        document
+        for (document,) in fetch(
+            database,
             """
             select response.document
             from raw.rekognition_responses as response
             inner join raw.loaded_chunks as chunk using (chunk_id)
             order by chunk.file_id, chunk.first_byte, response.response_id
-            """
-        ).fetchall()
-    return [document for (document,) in rows]
+            """,
+        )
+    ]
 
 
 def line_numbers(database: Database) -> list[int]:
@@ -258,46 +229,14 @@ def line_numbers(database: Database) -> list[int]:
 
 
 def rejects(database: Database) -> list[tuple[int, bytes, str]]:
-    with database.connect() as connection:
-        return connection.execute(
-            "select byte_offset, line, reason from raw.rejected_lines order by byte_offset"
-        ).fetchall()
-
-
-def borders(database: Database) -> list[tuple[int, int]]:
-    with database.connect() as connection:
-        return connection.execute(
-            "select first_byte, end_byte from raw.loaded_chunks order by file_id, first_byte"
-        ).fetchall()
-
-
-def lose_chunk(database: Database, first_byte: int) -> None:
-    """Make the ledger as if the first run had been killed with this chunk alone undone."""
-    with database.connect() as connection:
-        connection.execute(
-            """
-            with lost as (
-                select chunk_id from raw.loaded_chunks where first_byte = %s
-            ),
-            lines as (
-                delete from raw.rekognition_responses using lost
-                where rekognition_responses.chunk_id = lost.chunk_id
-            ),
-            rejects as (
-                delete from raw.rejected_lines using lost
-                where rejected_lines.chunk_id = lost.chunk_id
-            )
-            update raw.loaded_files set finished_at = null
-            """,
-            (first_byte,),
-        )
-        connection.execute("delete from raw.loaded_chunks where first_byte = %s", (first_byte,))
+    return fetch(
+        database, "select byte_offset, line, reason from raw.rejected_lines order by byte_offset"
+    )
 
 
 def reason(database: Database, line: bytes) -> str:
-    with database.connect() as connection:
-        (why,) = connection.execute("select reason from raw.parse_line(%s)", (line,)).fetchone()
-    return why
+    ((why,),) = fetch(database, "select reason from raw.parse_line(%s)", line)
+    return str(why)
 
 
 SEEKING = ("file", "s3")
@@ -310,7 +249,7 @@ def test_every_source_gives_the_same_rows_also_when_it_is_resumed(
 ) -> None:
     content = content_of_all_kinds()
     source = sources.make(kind, content)
-    cut_into(loaded, source, SMALL_CHUNK)
+    cut_into(loaded, source.address, SMALL_CHUNK, source.fingerprint)
     want_documents = [json.loads(good_line(number)) for number in range(40)]
     want_rejects = [(content.index(bad, 3), bad, reason(loaded, bad)) for bad in BAD_LINES]
     words = load(loaded, sources, source)
@@ -345,7 +284,7 @@ def test_an_archive_of_several_members_is_read_to_its_end(
 def test_s3_is_resumed_by_seeking(loaded: Database, sources: Sources) -> None:
     content = b"".join(good_line(number) + b"\n" for number in range(30_000))
     source = sources.make("s3", content)
-    cut_into(loaded, source, 900_001)
+    cut_into(loaded, source.address, 900_001, source.fingerprint)
     load(loaded, sources, source)
     first_byte = borders(loaded)[2][0]
     lose_chunk(loaded, first_byte)
@@ -363,7 +302,7 @@ def tampered(
 ) -> tuple[Source, list[tuple[int, int]]]:
     """Load a content, lose its third chunk, and put a twin with another first line in its place."""
     source = sources.make(kind, content)
-    cut_into(database, source, SMALL_CHUNK)
+    cut_into(database, source.address, SMALL_CHUNK, source.fingerprint)
     load(database, sources, source)
     cut = borders(database)
     lose_chunk(database, cut[2][0])
@@ -431,7 +370,7 @@ def test_a_stream_that_ends_at_a_border_before_what_was_loaded_is_noticed(
     # A producer that died: without a word the user would think that all is loaded.
     content = long_stream()
     source = sources.make("pipe", content)
-    cut_into(loaded, source, 400_000)
+    cut_into(loaded, source.address, 400_000, source.fingerprint)
     load(loaded, sources, source)
     *_, (last_begin, _) = borders(loaded)
     assert last_begin > PART_BYTES
@@ -450,20 +389,13 @@ def test_the_same_stream_twice_loads_nothing_the_second_time(
 
 def test_standard_input_may_be_slow_and_come_in_pieces(loaded: Database) -> None:
     content = content_of_all_kinds()
-    with subprocess.Popen(
-        [sys.executable, "-m", "loader", "load", "-"],
-        cwd=PROJECT,
-        env=environment(loaded, None),
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdin is not None
-        for begin in range(0, len(content), 700):
-            process.stdin.write(content[begin : begin + 700])
-            process.stdin.flush()
-            time.sleep(0.01)
-        _, errors = process.communicate(timeout=60)
-    assert b"45 lines = 40 loaded + 4 rejected + 1 blank" in errors
+    process = start(loaded, "load", "-")
+    assert process.stdin is not None
+    for begin in range(0, len(content), 700):
+        process.stdin.write(content[begin : begin + 700])
+        process.stdin.flush()
+        time.sleep(0.01)
+    assert "45 lines = 40 loaded + 4 rejected + 1 blank" in end(process).stderr
 
 
 def test_empty_standard_input_is_an_error(loaded: Database) -> None:
@@ -472,16 +404,8 @@ def test_empty_standard_input_is_an_error(loaded: Database) -> None:
 
 
 def test_standard_input_that_is_closed_is_an_error(loaded: Database) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "loader", "load", "-"],
-        cwd=PROJECT,
-        env=environment(loaded, None),
-        preexec_fn=lambda: os.close(0),
-        stderr=subprocess.PIPE,
-        check=False,
-        timeout=60,
-    )
-    assert "standard input" in words_of_failure(done.returncode, done.stderr.decode())
+    process = start(loaded, "load", "-", preexec_fn=lambda: os.close(0))
+    assert "standard input" in words_of_failure(end(process))
 
 
 def test_a_compressed_stream_on_standard_input_is_an_error(
@@ -498,8 +422,7 @@ def test_a_file_that_is_compressed_by_name_alone_is_an_error(
     path = tmp_path / f"labels.jsonl{suffix}"
     path.write_bytes(good_line(1) + b"\n")
     assert str(path) in fails(loaded, None, str(path))
-    with loaded.connect() as connection:
-        assert connection.execute("select count(*) from raw.loaded_files").fetchone() == (0,)
+    assert fetch(loaded, "select from raw.loaded_files") == []
 
 
 def large_archive(path: Path) -> bytes:
@@ -518,26 +441,18 @@ def test_a_truncated_archive_keeps_the_whole_chunks_before_its_end(
     readable = len(zlib.decompressobj(wbits=31).decompress(path.read_bytes()))
     chunk_bytes = 2 << 20
     assert chunk_bytes + 2 * READ_BYTES < readable < 2 * chunk_bytes
-    cut_into(loaded, Source(str(path), fingerprint(path)), chunk_bytes)
+    cut_into(loaded, path, chunk_bytes)
     # The first chunk is still being loaded when the reader comes to the end.
     with loaded.connect() as other:
         other.execute("select pg_advisory_lock('raw.rekognition_responses'::regclass::bigint)")
-        loading = subprocess.Popen(
-            [sys.executable, "-m", "loader", "load", "--workers=1", path],
-            cwd=PROJECT,
-            env=environment(loaded, None),
-            stderr=subprocess.PIPE,
-        )
+        loading = start(loaded, "load", "--workers=1", path)
         with suppress(subprocess.TimeoutExpired):
             loading.wait(timeout=SECONDS_TO_STOP + 2.5)  # one that breaks off has ended by then
-    _, errors = loading.communicate(timeout=60)
-    assert "cannot be read to its end" in words_of_failure(loading.returncode, errors.decode())
+    assert "cannot be read to its end" in words_of_failure(end(loading))
     assert borders(loaded) == [(0, content.index(b"\n", chunk_bytes - 1) + 1)]
     numbers = line_numbers(loaded)
     assert numbers == list(range(content.count(b"\n", 0, borders(loaded)[0][1])))
-    with loaded.connect() as connection:
-        finished = connection.execute("select finished_at from raw.loaded_files").fetchall()
-    assert finished == [(None,)]
+    assert fetch(loaded, "select finished_at from raw.loaded_files") == [(None,)]
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst"])
@@ -554,10 +469,7 @@ def test_an_archive_that_is_damaged_or_cut_is_an_error(
     cut.write_bytes(stored[:middle])
     for path in (damaged, cut):
         assert "cannot be read to its end" in fails(loaded, None, str(path))
-    with loaded.connect() as connection:
-        assert connection.execute(
-            "select count(*), count(finished_at) from raw.loaded_files"
-        ).fetchone() == (2, 0)
+    assert fetch(loaded, "select finished_at from raw.loaded_files") == [(None,), (None,)]
 
 
 def test_a_glob_of_s3_keys(loaded: Database, sources: Sources) -> None:
@@ -617,7 +529,7 @@ def test_a_file_that_goes_away_while_the_loader_waits_is_an_error(
     loaded: Database, sources: Sources, kind: str
 ) -> None:
     source = sources.make(kind, content_of_all_kinds())
-    cut_into(loaded, source, SMALL_CHUNK)
+    cut_into(loaded, source.address, SMALL_CHUNK, source.fingerprint)
     with loaded.connect() as other:
         other.execute(
             """
@@ -625,21 +537,14 @@ def test_a_file_that_goes_away_while_the_loader_waits_is_an_error(
             from raw.loaded_files
             """
         )
-        waiting = subprocess.Popen(
-            [sys.executable, "-m", "loader", "load", source.address],
-            cwd=PROJECT,
-            env=environment(loaded, sources.s3),
-            stderr=subprocess.PIPE,
-        )
+        waiting = start(loaded, "load", source.address, **sources.s3.environment)
         assert waiting.stderr is not None
-        first = waiting.stderr.readline().decode()
-        assert "another loader is at it" in first
+        assert b"another loader is at it" in waiting.stderr.readline()
         if kind == "s3":
             sources.s3.delete("labels.jsonl")
         else:
             Path(source.address).unlink()
-    _, rest = waiting.communicate(timeout=60)
-    words_of_failure(waiting.returncode, first + rest.decode())
+    words_of_failure(end(waiting))
 
 
 def ranged_requests_before_lines(loaded: Database, sources: Sources, address: str) -> int:
@@ -660,13 +565,13 @@ def test_s3_that_breaks_off_costs_no_line(
     content = b"".join(good_line(number) + b"\n" for number in range(40_000))
     source = sources.make("s3", content)
     before_lines = ranged_requests_before_lines(loaded, sources, source.address)
-    cut_into(loaded, source, 1 << 18)
+    cut_into(loaded, source.address, 1 << 18, source.fingerprint)
     with serving(breaks_at=before_lines + 1, goes_away=goes_away) as breaking:
         if goes_away:
             words = fails(loaded, breaking, source.address)
             assert "run the same command again" in words or "What is loaded stays" in words
             assert 0 < len(line_numbers(loaded)) < 40_000
         else:
-            assert run(loaded, breaking, "load", source.address).returncode == 0
+            load(loaded, Sources(sources.folder, breaking), source)
     load(loaded, sources, source)
     assert line_numbers(loaded) == list(range(40_000))

@@ -1,0 +1,152 @@
+"""The loader's commands."""
+
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from loader import ledger, rejects, schema
+from loader.connect import connect
+from loader.errors import Commands
+from loader.files import find_files, fingerprint
+from loader.load import DEFAULTS, Options, RejectLimit, load_files
+
+log = logging.getLogger("loader")
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"show_default": True},
+    epilog="It uses the server that PGHOST, PGHOSTADDR or PGSERVICE names, else the embedded one. "
+    "Exit status: 0 all is loaded, rejects included in the count; 1 something could not be "
+    "loaded; 2 wrong usage.",
+)
+def cli() -> None:
+    """Bring label files, whole and unaltered, into Postgres."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    for chatty in ("boto3", "botocore", "smart_open"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Of a lost connection the workers say it all; psycopg would add that it cannot roll back.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+
+
+@cli.command()
+@click.option(
+    "--unlogged/--logged",
+    default=None,
+    show_default="logged, or as they are",
+    help="Write the tables of raw without a log: faster, but after a crash of the server Postgres "
+    "empties them and the files have to be loaded again; what dbt has built stays.",
+)
+def init(unlogged: bool | None) -> None:
+    """Create the schema raw and its tables; repeatable."""
+    with connect() as connection:
+        schema.create_schema(connection, unlogged)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=DEFAULTS.workers,
+    show_default=f"half of this machine's cores, here {DEFAULTS.workers}",
+    help="Connections that COPY at the same time; a core of the server each is best.",
+)
+@click.option(
+    "--max-rejects",
+    type=RejectLimit.parse,
+    default=str(DEFAULTS.max_rejects),
+    metavar="COUNT|PERCENT%",
+    help="Stop when more lines of a file are rejected: it is plainly the wrong file. A percentage "
+    "counts from 100 rejects on, and at the end of a file.",
+)
+@click.option(
+    "--give-up-after",
+    type=click.IntRange(min=1),
+    default=DEFAULTS.give_up_after_seconds,
+    metavar="SECONDS",
+    help="How long to try again when the connection is lost.",
+)
+@click.option("--quiet", is_flag=True, help="No progress, only the account.")
+def load(
+    files: tuple[str, ...], workers: int, max_rejects: RejectLimit, give_up_after: int, quiet: bool
+) -> None:
+    """Load label files; what is loaded is skipped.
+
+    FILE is a path or s3:// address, a glob of these in quotes, or - for standard input. Those that
+    end in .gz, .bz2 or .zst are decompressed.
+    """
+    with connect() as connection:  # a wrong address is said at once, not tried again
+        schema.require_schema(connection)
+    load_files(find_files(files), Options(workers, max_rejects, give_up_after, quiet))
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+STATUS = (
+    "{name}: {state}, {loaded_lines:,} loaded + {rejected_lines:,} rejected + {blank_lines:,} "
+    "blank lines, {loaded_bytes:,} bytes in {seconds:,.0f} s ({bytes_per_second:,.0f} a second); "
+    "a second run {second_run}"
+)
+REJECT = "{file}: byte {byte_offset}: {reason}: {beginning}"
+
+
+@cli.command()
+@as_json
+def status(as_json: bool) -> None:
+    """Show what has been loaded."""
+    with connect() as connection:
+        schema.require_schema(connection)
+        files = ledger.file_statuses(connection)
+    for file in files:
+        click.echo(json.dumps(file, default=str) if as_json else STATUS.format(**file))
+    if not files and not as_json:
+        click.echo("nothing has been loaded")
+
+
+@cli.command("rejects")
+@as_json
+def list_rejects(as_json: bool) -> None:
+    """List the lines that Postgres did not take."""
+    with connect() as connection:
+        schema.require_schema(connection)
+        for line in rejects.list_rejects(connection):
+            click.echo(json.dumps(line) if as_json else _printable(REJECT.format(**line)))
+
+
+def _printable(text: str) -> str:
+    # What a broken line holds must not steer the terminal.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@cli.command()
+def retry_rejects() -> None:
+    """Load the rejected lines that Postgres takes by now."""
+    with connect() as connection:
+        schema.require_schema(connection)
+        loaded, left = rejects.retry_rejects(connection)
+    log.info("%s lines loaded, %s still rejected", f"{loaded:,}", f"{left:,}")
+
+
+@cli.command()
+@click.argument("file")
+def forget(file: str) -> None:
+    """Take a file back: its lines and the ledger's.
+
+    FILE is the file, or its name in `status`.
+    """
+    path = Path(file)
+    known_by = fingerprint(path) if path.is_file() else None
+    with connect() as connection:
+        schema.require_schema(connection)
+        lines = ledger.forget(connection, file, known_by)
+    log.info(
+        "%s: %s lines taken back. The tags made of them stay until `dbt run --full-refresh`",
+        file,
+        f"{lines:,}",
+    )

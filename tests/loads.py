@@ -1,0 +1,153 @@
+"""What the loader's tests share: files, the ledger, and commands that are run and watched."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from conftest import Database
+
+from loader.connect import PROJECT
+from loader.files import fingerprint
+
+# For what the loader does by itself, so that no version of Postgres changes it.
+on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
+
+GOOD = b'{"good": true}'
+BAD = b'{"cut": "off'
+LONGEST_WAIT_SECONDS = 60
+
+
+def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
+    path.write_bytes(b"\n".join(lines) + end)
+    return path
+
+
+def start(
+    database: Database,
+    *arguments: str | Path,
+    stderr: int = subprocess.PIPE,
+    preexec_fn: Callable[[], None] | None = None,
+    **environment: str,
+) -> "subprocess.Popen[bytes]":
+    """Start a loader command, to be waited for by the caller."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "loader", *arguments],
+        cwd=PROJECT,
+        env=database.environment | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        preexec_fn=preexec_fn,
+    )
+
+
+def end(
+    process: "subprocess.Popen[bytes]", stdin: bytes = b"", timeout: float = LONGEST_WAIT_SECONDS
+) -> "subprocess.CompletedProcess[str]":
+    """Wait for a command's end, and return what it said."""
+    said = (words.decode() if words else "" for words in process.communicate(stdin, timeout))
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
+
+
+def run(
+    database: Database, *arguments: str | Path, stdin: bytes = b"", **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    return end(start(database, *arguments, **environment), stdin)
+
+
+def words_of_failure(done: "subprocess.CompletedProcess[str]") -> str:
+    """Return the words of a command that has to have failed as a user should see it."""
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
+    return done.stderr
+
+
+def fails(
+    database: Database, *arguments: str | Path, stdin: bytes = b"", **environment: str
+) -> str:
+    return words_of_failure(run(database, *arguments, stdin=stdin, **environment))
+
+
+def cut_into(
+    database: Database, file: Path | str, chunk_bytes: int, known_by: str | None = None
+) -> None:
+    """Let the loader cut a file into chunks of this size, as if a first load had begun so."""
+    with database.connect() as connection:
+        connection.execute(
+            "insert into raw.loaded_files (name, fingerprint, chunk_bytes) values (%s, %s, %s)",
+            (str(file), known_by or fingerprint(Path(file)), chunk_bytes),
+        )
+
+
+def lose_chunk(database: Database, first_byte: int) -> None:
+    """Make the ledger as if the first run had been killed with this chunk alone undone."""
+    with database.connect() as connection, connection.transaction():
+        (chunk_id,) = fetch(
+            database, "select chunk_id from raw.loaded_chunks where first_byte = %s", first_byte
+        )[0]
+        for table in ("rekognition_responses", "rejected_lines", "loaded_chunks"):
+            connection.execute(f"delete from raw.{table} where chunk_id = %s", (chunk_id,))  # noqa: S608 - names from above
+        connection.execute("update raw.loaded_files set finished_at = null")
+
+
+def fetch(database: Database, query: str, *values: object) -> list[tuple[Any, ...]]:
+    with database.connect() as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def borders(database: Database) -> list[tuple[int, int]]:
+    return fetch(
+        database, "select first_byte, end_byte from raw.loaded_chunks order by file_id, first_byte"
+    )
+
+
+def miscounted_chunks(database: Database) -> list[tuple[Any, ...]]:
+    """Return the ledger's chunks whose counts are not those of the lines that are there."""
+    return fetch(
+        database,
+        """
+        select *
+        from raw.loaded_chunks as chunk
+        where
+            loaded_lines != (
+                select count(*) from raw.rekognition_responses as response
+                where response.chunk_id = chunk.chunk_id
+            )
+            or rejected_lines != (
+                select count(*) from raw.rejected_lines as line
+                where line.chunk_id = chunk.chunk_id
+            )
+        """,
+    )
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def wait_until_blocked(connection: psycopg.Connection, sessions: int = 1) -> None:
+    """Wait until that many of the loader's sessions wait for a lock."""
+    query = """
+        select count(*) >= %s
+        from pg_stat_activity
+        where
+            datname = current_database()
+            and application_name = 'label-refinery'
+            and cardinality(pg_blocking_pids(pid)) > 0
+    """
+
+    def are_blocked() -> bool:
+        connection.execute("select pg_stat_clear_snapshot()")  # it stands still in a transaction
+        return connection.execute(query, (sessions,)).fetchone() == (True,)
+
+    wait_for(are_blocked)
