@@ -1,12 +1,7 @@
 """What the commands say instead of a traceback."""
 
-import logging
-from collections.abc import Callable
-
 import click
 import psycopg
-
-log = logging.getLogger(__name__)
 
 
 class UserError(click.ClickException):
@@ -24,18 +19,3 @@ class Commands(click.Group):
             raise UserError(f"the database says: {' '.join(str(error).split())}") from None
         except KeyboardInterrupt:
             raise UserError("interrupted; run the same command again to go on") from None
-
-
-def exit_status(command: Callable[[], None]) -> int:
-    """Run a command; return 0, or 1 after saying in a line or two why it did not do."""
-    try:
-        command()
-    except UserError as error:
-        log.error("error: %s", error)
-    except psycopg.Error as error:
-        log.error("error: the database says: %s", " ".join(str(error).split()))
-    except KeyboardInterrupt:
-        log.error("interrupted; run the same command again to go on")
-    else:
-        return 0
-    return 1
