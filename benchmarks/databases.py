@@ -14,7 +14,8 @@ from psycopg import errors, sql
 from benchmarks.contestants import CATALOG, python
 from benchmarks.inputs import Inputs
 from benchmarks.measure import ServerClock, succeed
-from loader.connect import connection_environment, has_own_server
+from loader.connect import has_own_server
+from trial.environment import connection_environment
 from trial.server import Server
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from psycopg.pq import Conninfo
 
 from loader.errors import UserError
 
@@ -32,23 +31,6 @@ OWN_SERVER = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 def has_own_server(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the environment names a server, so that the embedded one is left alone."""
     return any(environment.get(name) for name in OWN_SERVER)
-
-
-def connection_environment() -> dict[str, str]:
-    """Return the libpq variables that lead to the database, without the password.
-
-    For programs that do not read `PGSERVICE` themselves, as dbt.
-    """
-    names = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE")
-    if not has_own_server():
-        return dict(zip(names, embedded_parameters().values(), strict=False))
-    # libpq's own answer: environment, service file and built-in defaults in one.
-    options = {
-        option.envvar.decode(): option.val.decode()
-        for option in Conninfo.get_defaults()
-        if option.envvar and option.val
-    }
-    return {"PGDATABASE": DATABASE} | {name: options[name] for name in names if name in options}
 
 
 def embedded_parameters() -> dict[str, str]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from loader.connect import connect, connection_environment, has_own_server
+from loader.connect import connect, has_own_server
 from loader.errors import Commands, UserError
 from trial import run as make_run
 from trial.catalog import load_catalog
+from trial.environment import connection_environment
 from trial.sample import FOLDER, write_sample
 from trial.server import Server, find_binaries
 

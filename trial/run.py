@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psycopg
 from psycopg import errors, sql
-from psycopg.pq import Conninfo
 
-from loader.connect import PROJECT, connect, connection_environment, has_own_server
+from loader.connect import PROJECT, connect, has_own_server
 from loader.errors import UserError
 from loader.files import LabelFile, find_files
 from loader.load import load_files
 from loader.schema import create_schema
 from trial.catalog import catalog_origin, load_catalog
+from trial.environment import connection_environment, password
 from trial.sample import FOLDER, write_sample
 from trial.server import Server
 
@@ -140,12 +140,6 @@ def run_program(*command: str | Path) -> int:
     if said:
         log.info("%s", said.rstrip())
     return program.returncode
-
-
-def password() -> dict[str, str]:
-    """Return the password for dbt, which reads no PGSERVICE."""
-    found = [option.val for option in Conninfo.get_defaults() if option.keyword == b"password"]
-    return {"PGPASSWORD": found[0].decode()} if found and found[0] else {}
 
 
 def models() -> dict[str, sql.Identifier]:
