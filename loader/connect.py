@@ -4,7 +4,7 @@ The user's own server if `PGHOST`, `PGHOSTADDR` or `PGSERVICE` is set; else the 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,9 +28,9 @@ SETTINGS = {
 OWN_SERVER = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 
 
-def has_own_server(environment: Mapping[str, str] = os.environ) -> bool:
+def has_own_server() -> bool:
     """Whether the environment names a server, so that the embedded one is left alone."""
-    return any(environment.get(name) for name in OWN_SERVER)
+    return any(os.environ.get(name) for name in OWN_SERVER)
 
 
 def embedded_parameters() -> dict[str, str]:

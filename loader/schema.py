@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from loader.errors import UserError
 
@@ -14,10 +15,7 @@ TABLES = ("rejected_lines", "loaded_chunks", "loaded_files", "rekognition_respon
 
 
 def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) -> None:
-    """Create what is missing of schema.sql, in one transaction.
-
-    `unlogged` makes its tables unlogged or logged; None leaves them as they are.
-    """
+    """Create what is missing of schema.sql; `unlogged` None leaves tables as they are."""
     (encoding,) = connection.execute("show server_encoding").fetchone() or ("",)
     if encoding != "UTF8":
         raise UserError(
@@ -31,13 +29,14 @@ def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) 
 
 
 def _set_logging(connection: psycopg.Connection, unlogged: bool) -> None:
-    wanted = "unlogged" if unlogged else "logged"
+    statement = sql.SQL("alter table raw.{} set {}")
+    wanted = sql.SQL("unlogged" if unlogged else "logged")
     for table in TABLES if unlogged else reversed(TABLES):
         (persistence,) = connection.execute(
             "select relpersistence::text from pg_class where oid = %s::regclass", (f"raw.{table}",)
         ).fetchone() or ("",)
         if (persistence == "u") != unlogged:  # changing it writes the whole table again
-            connection.execute(f"alter table raw.{table} set {wanted}")
+            connection.execute(statement.format(sql.Identifier(table), wanted))
 
 
 def require_schema(connection: psycopg.Connection) -> None:
