@@ -1,7 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help install run psql policy-preview explain draw_judgement_sample galleries lint test \
-	test-postgres15 test-postgres18 \
-	bench bench-growth lock clean
+	test-postgres15 test-postgres18 bench bench-growth lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,16 +50,17 @@ draw_judgement_sample: install ## tags for people to judge, as CSV; EACH=5 SEED=
 galleries: install ## a page of labels with their images, for reviewers: galleries/index.html
 	@$(BIN)/python -m review page
 
-lint: install ## ruff, sqlfluff, the label policy's files, dbt parse with warnings as errors
+lint: install ## ruff, sqlfluff, the label policy's files, dbt parse, the project's conventions
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
 	@$(BIN)/python -m review check
 	@$(BIN)/dbt --quiet --warn-error parse --no-partial-parse
-	@$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
+	@COLUMNS=160 $(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml >target/dbt-bouncer.log 2>&1 || \
+		{ cat target/dbt-bouncer.log >&2; exit 1; }
 
 test: lint ## everything that is checked: lint, dbt's tests and pytest, on real servers
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-postgres15 test-postgres18
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-postgres15 test-postgres18
 
 # What is built on a server is built once in each of these two.
 test-postgres15:
