@@ -10,7 +10,12 @@ machine_labels as not materialized (
 ),
 
 catalog_labels as (
-    select * from {{ ref('int_catalog_labels') }}
+    select
+        identifier,
+        provider,
+        names,
+        accuracies
+    from {{ ref('int_catalog_labels') }}
 ),
 
 -- But for those of a machine that has labelled the image since.

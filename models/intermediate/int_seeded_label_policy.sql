@@ -12,8 +12,9 @@ denied as (
     from patterns
 ),
 
--- Below, where a file names a key twice against its tests, the stricter line counts. An empty
--- is_withheld, or a handling that is misspelt, withholds until the tests are heeded.
+-- Below, where a file names a key twice against its tests, the stricter line counts, and a line
+-- without a key counts for nothing. An empty is_withheld, or a handling that is misspelt, withholds
+-- until the tests are heeded.
 providers as (
     select
         provider,
@@ -22,6 +23,7 @@ providers as (
             'minimum_accuracy', max(minimum_accuracy)
         ) as treatment
     from {{ ref('tag_providers') }}
+    where provider is not null
     group by provider
 ),
 
@@ -30,12 +32,14 @@ included as (
         {{ function('label_key') }}(label) as label_key,
         max(minimum_accuracy) as minimum_accuracy
     from {{ ref('included_labels') }}
+    where label is not null
     group by label_key
 ),
 
 reviewed as (
     select distinct {{ function('label_key') }}(label) as label_key
     from {{ ref('reviewed_labels') }}
+    where label is not null
 ),
 
 sensitive as (
@@ -48,6 +52,7 @@ sensitive as (
             min(category) filter (where handling = 'flag')
         ) as treatment
     from {{ ref('sensitive_labels') }}
+    where label is not null
     group by label_key
 ),
 
@@ -73,6 +78,7 @@ policy as (
         (
             select coalesce(jsonb_object_agg(original, corrected), '{}')
             from {{ ref('label_corrections') }}
+            where original is not null
         ) as label_corrections,
         least(
             {{ var('default_minimum_accuracy') }},

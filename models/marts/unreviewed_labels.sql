@@ -30,7 +30,7 @@ unreviewed as (
             sum(images_at_minimum_accuracy) filter (where decision <> 'provider_withheld'), 0
         )::bigint as images_if_included
     from labels
-    where label_key not in (select reviewed.label_key from reviewed)
+    where not exists (select 1 from reviewed where reviewed.label_key = labels.label_key)
     group by label_key
 ),
 
