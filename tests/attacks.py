@@ -1,6 +1,6 @@
 """Respellings of labels that must not be shown, and how many of them two kinds of list let out.
 
-`python tests/attacks.py` prints the rates as a Markdown table. No database is asked: the inclusion
+`python -m tests.attacks` prints the rates as a Markdown table. No database is asked: the inclusion
 list is the plain reading of the rules, and test_attacks.py proves that published_images shows the
 same tags.
 """
