@@ -148,7 +148,12 @@ def test_every_function_is_described_and_outlives_a_renamed_database(sample: Dat
         ("policy", {"included_labels", "included_labels_are_reviewed"}, {"int_machine_labels"}),
         (
             "evidence",
-            {"label_gallery", "label_judgements", "judgements_count", "one_group_has_no_disparity"},
+            {
+                "label_gallery",
+                "label_judgements",
+                "judgements_count",
+                "moments_of_two_groups_of_three",
+            },
             {"int_machine_labels", "included_labels", "every_tag_has_one_decision"},
         ),
     ],
@@ -247,6 +252,7 @@ def test_a_response_that_was_on_its_way_during_a_run_is_in_the_next(
     [
         ("seed",),
         ("build", "--selector", "policy"),
+        ("build", "--select", "included_labels"),
         ("run", "--select", "int_label_policy_in_force"),
     ],
     ids=" ".join,
