@@ -491,9 +491,9 @@ def test_an_interrupted_load_ends_soon_and_goes_on_later(
 
 
 def interrupt(load: Load, sent: signal.Signals) -> None:
-    """Interrupt a load, which has to end within two seconds with a word on how to go on."""
+    """Interrupt a load, which has to end soon, with a word on how to go on."""
     load.send(sent)
-    status, words = load.end(timeout=2)
+    status, words = load.end(timeout=10)
     assert status == 1
     assert "run the same command again to go on" in words
     assert "Traceback" not in words

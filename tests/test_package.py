@@ -10,6 +10,11 @@ from conftest import Database
 
 from loader.connect import PROJECT
 
+# One version is enough for what dbt alone does otherwise.
+pytestmark = pytest.mark.parametrize(
+    "server", [18], indirect=True, ids=["postgres18"], scope="session"
+)
+
 READ = "select identifier, tags, sensitivity from {}.published_images order by identifier"
 MAY_READ = "select has_table_privilege('picture_reader', 'another.published_images', 'select')"
 FILES = {
