@@ -74,6 +74,18 @@ def test_files_that_do_not_do_stop_it_at_once(
     assert words in steps.splitlines()[-1]
 
 
+def test_a_catalog_file_is_looked_at_before_the_sample_is_put_away(user: Database) -> None:
+    with user.connect() as connection:
+        connection.execute("create schema catalog; create table catalog.image (identifier uuid)")
+        connection.execute(
+            "comment on table catalog.image is"
+            " 'Loaded by label-refinery from sample/catalog.csv (1:abc)'"
+        )
+    status, _, steps = run(user, catalog="catolog.csv")
+    assert status == 1
+    assert "catolog.csv does not exist" in steps.splitlines()[-1]
+
+
 def own_table(user: Database, columns: LiteralString, images: int = 1) -> None:
     query = sql.SQL("create table catalog.image as select {} from generate_series(1, {})")
     with user.connect() as connection:

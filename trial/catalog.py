@@ -52,7 +52,7 @@ def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
     Returns the number of rows, or None if it holds this file already. A table that was not made
     by this function is never touched.
     """
-    check_readable(path)
+    columns = read_header(path)
     known_by = fingerprint(path)
     origin = catalog_origin(connection)
     if origin.exists and origin.file is None:
@@ -65,7 +65,6 @@ def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
     with connection.transaction():
         connection.execute(DDL.read_bytes())
         with _open(path) as file:
-            columns = _read_header(path, file)
             connection.execute("truncate catalog.image")
             rows = _copy(connection, path, file, columns)
         _write_mark(connection, path, known_by)
@@ -91,10 +90,13 @@ def _format(path: Path) -> str:
     return FORMATS[plain.suffix]
 
 
-def _read_header(path: Path, file: BinaryIO) -> list[str]:
+def read_header(path: Path) -> list[str]:
+    """Return the columns of a catalog file; raises UserError if it is none."""
+    check_readable(path)
     delimiter = "," if _format(path) == "csv" else "\t"
     try:
-        header = file.readline().decode("utf-8-sig")
+        with _open(path) as file:
+            header = file.readline().decode("utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path} is no catalog file: its header is no text ({error})") from None
     columns = next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter), [])
@@ -111,7 +113,6 @@ def _copy(connection: psycopg.Connection, path: Path, file: BinaryIO, columns: l
     statement = sql.SQL("copy catalog.image ({}) from stdin (format {}, header)").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(_format(path))
     )
-    file.seek(0)  # Postgres skips the header itself, so that it counts lines as the file does
     try:
         with connection.cursor() as cursor:
             with cursor.copy(statement) as copy:

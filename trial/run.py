@@ -16,7 +16,7 @@ from loader.errors import UserError
 from loader.files import LabelFile, find_files
 from loader.load import load_files
 from loader.schema import create_schema
-from trial.catalog import catalog_origin, load_catalog
+from trial.catalog import catalog_origin, load_catalog, read_header
 from trial.environment import connection_environment, password
 from trial.sample import FOLDER, write_sample
 from trial.server import Server
@@ -30,6 +30,8 @@ def run(labels: str, catalog: str) -> None:
     `labels` are paths and globs as a shell reads them. An empty string names no file.
     """
     label_files = find_files(split_words(labels))
+    if catalog:
+        read_header(Path(catalog))  # or the sample would be put away for nothing
     check_policy()
     if not has_own_server():
         step("Starting the embedded Postgres")
