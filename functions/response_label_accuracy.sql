@@ -1,7 +1,7 @@
 select
     case
-        when jsonb_typeof(label -> 'Confidence') <> 'number'
+        when jsonb_typeof(confidence) <> 'number'
             then null
-        when (label -> 'Confidence')::numeric between 0 and 100
-            then trim_scale((label -> 'Confidence')::numeric * 0.01)
+        when confidence::numeric between 0 and 100
+            then trim_scale(confidence::numeric * 0.01)
     end

@@ -1,5 +1,5 @@
 select
     case
-        when jsonb_typeof(label -> 'Name') = 'string'
-            then nullif({{ function('trim_white_space') }}(label ->> 'Name'), '')
+        when jsonb_typeof(name) = 'string'
+            then nullif({{ function('trim_white_space') }}(name #>> '{}'), '')
     end

@@ -1,5 +1,6 @@
 declare
     label jsonb;
+    said jsonb;
     name text;
     accuracy numeric;
     earlier integer;
@@ -8,8 +9,10 @@ begin
     accuracies := '{}';
     for place in 0 .. jsonb_array_length(labels) - 1 loop
         label := labels -> place;
-        name := {{ function('response_label_name') }}(label);
-        accuracy := {{ function('response_label_accuracy') }}(label);
+        said := label -> 'Name';
+        name := {{ function('response_label_name') }}(said);
+        said := label -> 'Confidence';
+        accuracy := {{ function('response_label_accuracy') }}(said);
         continue when name is null or accuracy is null;
         name := coalesce(label_corrections ->> name, name);
         earlier := array_position(names, name);

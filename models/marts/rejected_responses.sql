@@ -14,8 +14,8 @@ with_problem as (
                     select 1
                     from jsonb_array_elements(responses.labels) as element (label)
                     where
-                        {{ function('response_label_name') }}(element.label) is null
-                        or {{ function('response_label_accuracy') }}(element.label) is null
+                        {{ function('response_label_name') }}(element.label -> 'Name') is null
+                        or {{ function('response_label_accuracy') }}(element.label -> 'Confidence') is null
                 ) then 'invalid_label'
             end
         ) as problem,
