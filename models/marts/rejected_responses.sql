@@ -15,7 +15,9 @@ with_problem as (
                     from jsonb_array_elements(responses.labels) as element (label)
                     where
                         {{ function('response_label_name') }}(element.label -> 'Name') is null
-                        or {{ function('response_label_accuracy') }}(element.label -> 'Confidence') is null
+                        or {{ function('response_label_accuracy') }}(
+                            element.label -> 'Confidence'
+                        ) is null
                 ) then 'invalid_label'
             end
         ) as problem,

@@ -30,7 +30,11 @@ unreviewed as (
             sum(images_at_minimum_accuracy) filter (where decision <> 'provider_withheld'), 0
         )::bigint as images_if_included
     from labels
-    where not exists (select 1 from reviewed where reviewed.label_key = labels.label_key)
+    where
+        not exists (
+            select 1 from reviewed
+            where reviewed.label_key = labels.label_key
+        )
     group by label_key
 ),
 
