@@ -24,13 +24,13 @@ from review.edit import Edit
 from trial.server import PROJECT
 
 MACHINE_TAGS = "int_machine_labels"
-LABEL_COUNT = ("int_catalog_labels", "int_accuracy_counts", "label_accuracy_histogram")
+LABEL_COUNT = ("int_catalog_labels", "int_accuracy_counts", "int_label_accuracy_histogram")
 LOOKS, UNPREPARED_LOOKS = 2_000, 500
 
 # What dbt reads of the project; the policy's files are edited in a copy.
 PROJECT_PARTS = (
     *("dbt_project.yml", "profiles.yml", "selectors.yml"),
-    *("macros", "models", "seeds", "tests"),
+    *("functions", "macros", "models", "seeds", "tests"),
 )
 EDITED_LABEL = "Nature"
 SHOWS_LABEL = "select tags @> %s::jsonb from refinery.published_images where identifier = %s"

@@ -11,7 +11,7 @@ import click
 from loader import ledger, rejects, schema
 from loader.connect import connect
 from loader.errors import Commands
-from loader.files import find_files, fingerprint
+from loader.files import check_readable, find_files, fingerprint
 from loader.load import DEFAULTS, Options, RejectLimit, load_files
 
 log = logging.getLogger("loader")
@@ -136,11 +136,10 @@ def retry_rejects() -> None:
 @cli.command()
 @click.argument("file")
 def forget(file: str) -> None:
-    """Take a file back: its lines and the ledger's.
-
-    FILE is the file, or its name in `status`.
-    """
+    """Take FILE, or what `status` calls so, back: its lines and the ledger's."""
     path = Path(file)
+    if path.is_file():
+        check_readable(path)
     known_by = fingerprint(path) if path.is_file() else None
     with connect() as connection:
         schema.require_schema(connection)

@@ -39,7 +39,7 @@ def embedded_parameters() -> dict[str, str]:
         "host": str(SOCKET.resolve()),
         "port": "5432",
         "user": ROLE,
-        "dbname": os.environ.get("PGDATABASE", DATABASE),
+        "dbname": DATABASE,
     }
 
 

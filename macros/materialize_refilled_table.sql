@@ -1,7 +1,7 @@
 {% materialization refilled_table, adapter='postgres' -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set table = this.incorporate(type='table') -%}
-    {%- set is_refilled = existing is not none and existing.is_table and not should_full_refresh() -%}
+    {%- set is_refilled = existing is not none and existing.is_table and has_columns(existing, sql) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
@@ -15,8 +15,10 @@
 
     {%- call statement('main') -%}
         {% if is_refilled -%}
-            {#- First all rows on the side: `insert` by itself would use one process. -#}
+            {#- The lock first, so that of two runs the second reads what the first has stored. Then all
+                rows on the side: `insert` by itself would use one process. -#}
             {%- set rows = make_temp_relation(this) -%}
+            lock table {{ table }} in share row exclusive mode;
             create temporary table {{ rows }} on commit drop as (
                 {{ sql }}
             );
@@ -38,8 +40,11 @@
     {{ return({'relations': [table]}) }}
 {%- endmaterialization %}
 
-{#- The lock, so that of two writers the second empties
-    what the first has filled. -#}
+{% macro has_columns(table, sql) -%}
+    {%- set columns = adapter.get_columns_in_relation(table) | map(attribute='name') | sort -%}
+    {{ return(columns == get_columns_in_query(sql) | sort) }}
+{%- endmacro %}
+
 {% macro refill(table, rows) -%}
     {%- set columns = adapter.get_columns_in_relation(table) | map(attribute='quoted') | join(', ') -%}
     lock table {{ table }} in share row exclusive mode;

@@ -3,6 +3,12 @@
     {%- set seeded = ref('int_seeded_label_policy') -%}
     {%- set is_run = 'model.label_refinery.int_label_policy_in_force' in selected_resources -%}
     {%- if execute and flags.WHICH in ('seed', 'build') and not is_run and load_relation(in_force) -%}
+        {%- for result in results if result.node.resource_type == 'seed' and result.status == 'error' -%}
+            {{ exceptions.raise_compiler_error(
+                "The label policy in force is still the earlier one: " ~ result.node.name
+                ~ ".csv could not be loaded. Mend it and run the same command again."
+            ) }}
+        {%- endfor -%}
         {%- if not load_relation(seeded) -%}
             {{ exceptions.raise_compiler_error(
                 "The label policy in force is still the earlier one: --full-refresh of the seeds has"

@@ -3,7 +3,7 @@
         {%- set signatures = [] -%}
         {%- for function in graph.functions.values() if function.package_name == 'label_refinery' -%}
             {%- set types = function.arguments | map(attribute='data_type') | join(', ') -%}
-            {%- do signatures.append(function.schema ~ '.' ~ function.name ~ '(' ~ types ~ ')') -%}
+            {%- do signatures.append(adapter.quote(function.schema) ~ '.' ~ function.name ~ '(' ~ types ~ ')') -%}
         {%- endfor -%}
         {%- set missing = run_query(
             "select signature from unnest('{" ~ signatures | map('tojson') | join(', ') ~ "}'::text[])"

@@ -10,7 +10,7 @@
 {%- endmacro %}
 
 {% macro drop_what_0_1_left() -%}
-    {%- set schema = target.schema -%}
+    {%- set schema = ref('int_label_policy_in_force').include(database=false, identifier=false) -%}
     {%- set image = 'jsonb, text, text, text[], numeric[]' -%}
     {%- set rules = image ~ ', text[], text[], jsonb, jsonb, jsonb, jsonb' -%}
     {%- do run_query(

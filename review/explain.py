@@ -18,7 +18,7 @@ SENTENCES = {
     "denied_pattern": "No tag may have such a name, whoever made it.",
     "provider_withheld": "All tags of this machine are withheld.",
     "below_minimum_accuracy": "Its accuracy is under the label's minimum, else the machine's, "
-    "else 0.9.",
+    "else the default.",
     "sensitive_label": "The label says something about people and is withheld.",
     "superseded_spelling": "Another spelling replaces just this one.",
     "unreviewed_label": "Nobody has reviewed the label.",

@@ -23,7 +23,7 @@ COLUMNS = {
 }
 
 WHITE_SPACE = " \t\n\r\f\v"
-# As macros/label_key.sql: A to Z, and the capitals of Latin-1 and Latin Extended-A.
+# As functions/label_key.sql: A to Z, and the capitals of Latin-1 and Latin Extended-A.
 _CAPITALS = [chr(code) for code in range(0x41, 0x180) if chr(code).isupper() and code != 0x130]
 _SMALL = str.maketrans({capital: capital.lower() for capital in _CAPITALS})
 

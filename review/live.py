@@ -20,7 +20,11 @@ def relation(name: str) -> sql.Identifier:
     """Return the relation of a seed or model, in the schema that dbt's last run used."""
     manifest = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
     nodes = json.loads(manifest.read_text())["nodes"].values() if manifest.exists() else ()
-    schemas = {node["schema"] for node in nodes if node["name"] == name}
+    schemas = {
+        node["schema"]
+        for node in nodes
+        if (node["package_name"], node["name"]) == ("label_refinery", name)
+    }
     return sql.Identifier(schemas.pop() if len(schemas) == 1 else SCHEMA, name)
 
 
@@ -61,6 +65,10 @@ def files_instead(connection: psycopg.Connection, folder: Path) -> Iterator[None
                     copy.write_row([line[column] or None for column in columns])
         in_force = relation("int_label_policy_in_force")
         connection.execute(sql.SQL("delete from {}").format(in_force))
-        seeded = relation("int_seeded_label_policy")
-        connection.execute(sql.SQL("insert into {} select * from {}").format(in_force, seeded))
+        seeded = sql.SQL("select * from {}").format(relation("int_seeded_label_policy"))
+        columns = connection.execute(seeded).description or ()
+        insert = sql.SQL("insert into {} ({}) {}").format(
+            in_force, sql.SQL(", ").join(sql.Identifier(column.name) for column in columns), seeded
+        )
+        connection.execute(insert)
         yield

@@ -189,12 +189,10 @@ def test_a_second_run_touches_no_row(sample: Database) -> None:
 
 def test_a_refresh_by_its_selector_leaves_every_relation_in_place(sample: Database) -> None:
     """Guards the views on what is filled anew: dbt drops a table's, and the selector makes none."""
-    relations = "select relname, oid from pg_class where relnamespace = 'refinery'::regnamespace"
     with sample.connect() as connection:
-        before = dict(connection.execute(relations + " and relkind in ('r', 'v')").fetchall())
+        before = oids(connection)
         sample.build("run", "--selector", "refresh")
-        after = dict(connection.execute(relations + " and relkind in ('r', 'v')").fetchall())
-    assert after == before
+        assert oids(connection) == before
 
 
 def test_a_new_response_replaces_the_machine_tags_of_its_image_whole(
@@ -270,6 +268,36 @@ def test_a_command_puts_the_policy_in_force(project: Database, command: tuple[st
     assert len(in_force) == 1
 
 
+def test_a_seed_that_fails_leaves_the_earlier_policy_in_force(project: Database) -> None:
+    """Half of an edit might show what neither the earlier policy nor the new one shows."""
+    policy = "select * from refinery.int_label_policy_in_force"
+    with project.connect() as connection:
+        before = connection.execute(policy).fetchall()
+        connection.execute("alter table refinery.included_labels rename label to name")
+        connection.execute("delete from refinery.denied_tag_patterns")
+        done = project.dbt("seed", "--select", "included_labels")
+        assert done.returncode != 0
+        assert "the policy in force is still the earlier one" in done.stdout.lower()
+        assert connection.execute(policy).fetchall() == before
+        connection.execute("alter table refinery.included_labels rename name to label")
+    project.build("seed")
+
+
+def test_a_refilled_table_is_made_anew_only_if_its_columns_have_changed(project: Database) -> None:
+    tables = ("int_label_policy_in_force", "int_label_accuracy_histogram")
+    with project.connect() as connection:
+        before = oids(connection)
+        project.build("run", "--full-refresh", "--select", *tables)
+        assert oids(connection) == before
+        connection.execute(f"alter table refinery.{tables[1]} add column of_earlier text")
+        project.build("run", "--select", f"{tables[1]}+")
+        after = oids(connection)
+    changed = {name for name, oid in after.items() if before.get(name) != oid}
+    assert tables[1] in changed
+    assert "published_images" not in changed
+    assert after.keys() == before.keys()
+
+
 def test_of_two_that_fill_a_table_the_second_replaces_what_the_first_did(
     project: Database,
 ) -> None:
@@ -323,6 +351,15 @@ def test_readers_of_the_views_need_no_right_on_functions(project: Database) -> N
             connection.execute("reset role")
             connection.execute("drop owned by reader")
             connection.execute("drop role reader")
+
+
+def oids(connection: psycopg.Connection) -> dict[str, int]:
+    """Return which relation stands behind each name of the target schema."""
+    found = connection.execute(
+        "select relname, oid::int from pg_class"
+        " where relnamespace = 'refinery'::regnamespace and relkind in ('r', 'v')"
+    )
+    return dict(found.fetchall())
 
 
 def wait_for_lock(connection: psycopg.Connection, kind: str = "advisory") -> None:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors, sql
 
 from loader.errors import UserError
-from loader.files import check_readable, fingerprint
+from loader.files import check_readable, fingerprint, read_errors
 
 NEEDED_COLUMNS = ("identifier", "provider", "tags")
 DDL = Path(__file__).with_name("catalog.sql")
@@ -96,10 +96,10 @@ def read_header(path: Path) -> list[str]:
     delimiter = "," if _format(path) == "csv" else "\t"
     try:
         with _open(path) as file:
-            header = file.readline().decode("utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
+            header = file.readline().decode("utf-8-sig").rstrip("\r\n")
+        columns = next(csv.reader([header], delimiter=delimiter), [])
+    except (*read_errors(), csv.Error) as error:
         raise UserError(f"{path} is no catalog file: its header is no text ({error})") from None
-    columns = next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter), [])
     missing = [column for column in NEEDED_COLUMNS if column not in columns]
     if missing:
         raise UserError(

@@ -52,8 +52,8 @@ def server(action: str) -> None:
         for name, value in connection_environment().items():
             click.echo(f"export {name}={shlex.quote(value)}")
         return
-    if has_own_server():
-        raise UserError("PGHOST or PGSERVICE is set: that server is used, and left alone")
+    if action == "start" and has_own_server():
+        raise UserError("PGHOST, PGHOSTADDR or PGSERVICE is set: that server is used instead")
     embedded = Server.of_project()
     {"start": embedded.start, "stop": embedded.stop, "remove": embedded.remove}[action]()
 

@@ -19,6 +19,8 @@ def connection_environment() -> dict[str, str]:
         for option in Conninfo.get_defaults()
         if option.envvar and option.val
     }
+    if "PGHOSTADDR" in options:
+        options["PGHOST"] = options["PGHOSTADDR"]
     return {"PGDATABASE": DATABASE} | {name: options[name] for name in names if name in options}
 
 

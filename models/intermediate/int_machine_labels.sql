@@ -27,6 +27,7 @@ responses as (
 corrections as (
     select jsonb_object_agg(original, corrected) as corrected_by_original
     from {{ ref('label_corrections') }}
+    where original is not null
 ),
 
 new_responses as (

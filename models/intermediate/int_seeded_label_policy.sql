@@ -81,7 +81,7 @@ policy as (
             where original is not null
         ) as label_corrections,
         least(
-            {{ var('default_minimum_accuracy') }},
+            {{ function('minimum_accuracy') }}(null, null, '{}', '{}'),
             (select min(minimum_accuracy) from included),
             (select min((treatment ->> 'minimum_accuracy')::numeric) from providers)
         ) as lowest_minimum_accuracy

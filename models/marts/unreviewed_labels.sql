@@ -22,7 +22,7 @@ reviewed as (
 unreviewed as (
     select
         label_key,
-        (array_agg(label order by images desc, label asc))[1] as label,
+        (array_agg(label order by images desc, label collate "C" asc))[1] as label,
         array_agg(distinct provider order by provider) as providers,
         sum(images)::bigint as images,
         sum(images_at_minimum_accuracy)::bigint as images_at_minimum_accuracy,
@@ -61,7 +61,7 @@ with_examples as (
         unreviewed.images_if_included desc,
         unreviewed.images_at_minimum_accuracy desc,
         unreviewed.images desc,
-        unreviewed.label asc
+        unreviewed.label collate "C" asc
 )
 
 select * from with_examples
