@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psycopg
 import pytest
 from conftest import Database
+from loads import fetch
 
 from loader.connect import PROJECT
 
@@ -78,9 +78,9 @@ def test_a_project_with_the_package_publishes_the_same_tags(
             assert len(own) == 20_000
             # Its own models are dbt's: a view of another oid each time. Ours is replaced in place,
             # and those who may read it still may.
-            before = oids(connection)
+            before = oids(sample)
             build(sample, another_project, "run", "--select", "cats", "published_images")
-            after = oids(connection)
+            after = oids(sample)
             assert after["cats"] != before["cats"]
             assert after["published_images"] == before["published_images"]
             assert connection.execute(MAY_READ).fetchone() == (True,)
@@ -103,9 +103,6 @@ def build(database: Database, folder: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def oids(connection: psycopg.Connection) -> dict[str, int]:
-    return dict(
-        connection.execute(
-            "select relname, oid::int from pg_class where relnamespace = 'another'::regnamespace"
-        ).fetchall()
-    )
+def oids(database: Database) -> dict[str, int]:
+    query = "select relname, oid::int from pg_class where relnamespace = 'another'::regnamespace"
+    return dict(fetch(database, query))

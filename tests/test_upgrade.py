@@ -10,16 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
-import psycopg
 import pytest
 from conftest import Database
+from loads import fetch
 
 DUMP = Path(__file__).with_name("upgrade") / "version_0_1.sql.gz"
 LABELLED, CATALOGS = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
-PUBLISHED = [
-    (LABELLED, ["dog", "Cat"]),
-    (CATALOGS, ["Dog"]),
-]
+PUBLISHED = [(LABELLED, ["dog", "Cat"]), (CATALOGS, ["Dog"])]
 READ = """
 select identifier::text, array(select tag ->> 'name' from jsonb_array_elements(tags) as tag)
 from refinery.published_images
@@ -50,7 +47,7 @@ def test_an_upgrade_keeps_data_and_views(version_0_1: Database, project: Databas
         assert reads.result() > 10
         assert connection.execute(STORE).fetchall() == before
         version_0_1.build("run-operation", "drop_what_0_1_left")
-        assert relations(connection) == relations_of(project)
+        assert relations(version_0_1) == relations(project)
         assert connection.execute(READ).fetchall() == PUBLISHED
 
 
@@ -73,20 +70,13 @@ def read_until(database: Database, done: Event) -> int:
     return reads
 
 
-def relations(connection: psycopg.Connection) -> set[str]:
+def relations(database: Database) -> set[tuple[str]]:
     """Return the relations and functions of the target schema."""
-    found = connection.execute(
-        """
+    query = """
         select relname from pg_class
         where relnamespace = 'refinery'::regnamespace and relkind in ('r', 'v')
         union all
         select oid::regprocedure::text from pg_proc
         where pronamespace = 'refinery'::regnamespace
-        """
-    )
-    return {name for (name,) in found}
-
-
-def relations_of(database: Database) -> set[str]:
-    with database.connect() as connection:
-        return relations(connection)
+    """
+    return set(fetch(database, query))
