@@ -16,7 +16,7 @@ from html import escape
 from itertools import chain
 from pathlib import Path
 from random import Random
-from unicodedata import category, normalize
+from unicodedata import category, lookup, normalize
 from urllib.parse import quote
 
 from benchmarks.reading_of_the_rules import Policy, Tag, decide, key
@@ -54,43 +54,24 @@ SOURCES = (
 
 SPACE = " "
 ZERO_WIDTH = (
-    "\N{ZERO WIDTH SPACE}",
-    "\N{ZERO WIDTH NON-JOINER}",
-    "\N{ZERO WIDTH JOINER}",
-    "\N{WORD JOINER}",
-    "\N{ZERO WIDTH NO-BREAK SPACE}",
-    "\N{SOFT HYPHEN}",
+    "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+    "\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}\N{SOFT HYPHEN}"
 )
 # Not white space to Unicode, but nothing is seen of them either.
 OTHER_BLANKS = (
-    "\N{MONGOLIAN VOWEL SEPARATOR}",
-    "\N{BRAILLE PATTERN BLANK}",
-    "\N{HANGUL FILLER}",
-    "\N{COMBINING GRAPHEME JOINER}",
-    "\N{VARIATION SELECTOR-16}",
-    "\N{TAG SPACE}",
-    "\x08",
+    "\N{MONGOLIAN VOWEL SEPARATOR}\N{BRAILLE PATTERN BLANK}\N{HANGUL FILLER}"
+    "\N{COMBINING GRAPHEME JOINER}\N{VARIATION SELECTOR-16}\N{TAG SPACE}\x08"
 )
 DIRECTION_MARKS = (
-    "\N{LEFT-TO-RIGHT MARK}",
-    "\N{RIGHT-TO-LEFT MARK}",
-    "\N{ARABIC LETTER MARK}",
-    "\N{LEFT-TO-RIGHT EMBEDDING}",
-    "\N{RIGHT-TO-LEFT EMBEDDING}",
-    "\N{LEFT-TO-RIGHT OVERRIDE}",
-    "\N{RIGHT-TO-LEFT OVERRIDE}",
-    "\N{POP DIRECTIONAL FORMATTING}",
-    "\N{LEFT-TO-RIGHT ISOLATE}",
-    "\N{RIGHT-TO-LEFT ISOLATE}",
-    "\N{FIRST STRONG ISOLATE}",
-    "\N{POP DIRECTIONAL ISOLATE}",
+    "\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}\N{ARABIC LETTER MARK}"
+    "\N{LEFT-TO-RIGHT EMBEDDING}\N{RIGHT-TO-LEFT EMBEDDING}"
+    "\N{LEFT-TO-RIGHT OVERRIDE}\N{RIGHT-TO-LEFT OVERRIDE}\N{POP DIRECTIONAL FORMATTING}"
+    "\N{LEFT-TO-RIGHT ISOLATE}\N{RIGHT-TO-LEFT ISOLATE}"
+    "\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"
 )
 COMBINING = (
-    "\N{COMBINING ACUTE ACCENT}",
-    "\N{COMBINING DIAERESIS}",
-    "\N{COMBINING CARON}",
-    "\N{COMBINING LONG STROKE OVERLAY}",
-    "\N{COMBINING ENCLOSING CIRCLE}",
+    "\N{COMBINING ACUTE ACCENT}\N{COMBINING DIAERESIS}\N{COMBINING CARON}"
+    "\N{COMBINING LONG STROKE OVERLAY}\N{COMBINING ENCLOSING CIRCLE}"
 )
 # Letters that some functions for small letters or for folding make i, k, s and ss of.
 FOLDING = (
@@ -101,40 +82,27 @@ FOLDING = (
     ("ss", "\N{LATIN SMALL LETTER SHARP S}"),
     ("ss", "\N{LATIN CAPITAL LETTER SHARP S}"),
 )
-CYRILLIC = {
-    "a": "\N{CYRILLIC SMALL LETTER A}",
-    "c": "\N{CYRILLIC SMALL LETTER ES}",
-    "e": "\N{CYRILLIC SMALL LETTER IE}",
-    "i": "\N{CYRILLIC SMALL LETTER BYELORUSSIAN-UKRAINIAN I}",
-    "j": "\N{CYRILLIC SMALL LETTER JE}",
-    "o": "\N{CYRILLIC SMALL LETTER O}",
-    "p": "\N{CYRILLIC SMALL LETTER ER}",
-    "s": "\N{CYRILLIC SMALL LETTER DZE}",
-    "x": "\N{CYRILLIC SMALL LETTER HA}",
-    "y": "\N{CYRILLIC SMALL LETTER U}",
-    "B": "\N{CYRILLIC CAPITAL LETTER VE}",
-    "H": "\N{CYRILLIC CAPITAL LETTER EN}",
-    "K": "\N{CYRILLIC CAPITAL LETTER KA}",
-    "M": "\N{CYRILLIC CAPITAL LETTER EM}",
-    "T": "\N{CYRILLIC CAPITAL LETTER TE}",
-}
-GREEK = {
-    "a": "\N{GREEK SMALL LETTER ALPHA}",
-    "i": "\N{GREEK SMALL LETTER IOTA}",
-    "k": "\N{GREEK SMALL LETTER KAPPA}",
-    "n": "\N{GREEK SMALL LETTER ETA}",
-    "o": "\N{GREEK SMALL LETTER OMICRON}",
-    "p": "\N{GREEK SMALL LETTER RHO}",
-    "u": "\N{GREEK SMALL LETTER UPSILON}",
-    "v": "\N{GREEK SMALL LETTER NU}",
-    "w": "\N{GREEK SMALL LETTER OMEGA}",
-    "y": "\N{GREEK SMALL LETTER GAMMA}",
-    "B": "\N{GREEK CAPITAL LETTER BETA}",
-    "H": "\N{GREEK CAPITAL LETTER ETA}",
-    "K": "\N{GREEK CAPITAL LETTER KAPPA}",
-    "M": "\N{GREEK CAPITAL LETTER MU}",
-    "T": "\N{GREEK CAPITAL LETTER TAU}",
-}
+
+
+def look_alikes(script: str, letters: str) -> Mapping[str, str]:
+    """Return letters of a script by the Latin ones that they look like, given with their names."""
+    pairs = (pair.split(" ", 1) for pair in letters.split(", "))
+    return {
+        latin: lookup(f"{script} {'CAPITAL' if latin.isupper() else 'SMALL'} LETTER {name}")
+        for latin, name in pairs
+    }
+
+
+CYRILLIC = look_alikes(
+    "CYRILLIC",
+    "a A, c ES, e IE, i BYELORUSSIAN-UKRAINIAN I, j JE, o O, p ER, s DZE, x HA, y U, "
+    "B VE, H EN, K KA, M EM, T TE",
+)
+GREEK = look_alikes(
+    "GREEK",
+    "a ALPHA, i IOTA, k KAPPA, n ETA, o OMICRON, p RHO, u UPSILON, v NU, w OMEGA, y GAMMA, "
+    "B BETA, H ETA, K KAPPA, M MU, T TAU",
+)
 DIGITS = dict(zip("aegiloqrstz", "43911092572", strict=True))
 SIGNS = dict(zip("acdehilnostx", "@(|&#!1^*$+%", strict=True))
 LIGATURES = {
@@ -145,14 +113,7 @@ LIGATURES = {
     "Dz": "\N{LATIN CAPITAL LETTER D WITH SMALL LETTER Z}",
 }
 PLURALS = {"man": "men", "Man": "Men", "y": "ies", "child": "children", "Child": "Children"}
-JOINTS = (
-    *"-_.,/+*~|",
-    "\N{HYPHEN}",
-    "\N{NON-BREAKING HYPHEN}",
-    "\N{EN DASH}",
-    "\N{MINUS SIGN}",
-    "\N{MIDDLE DOT}",
-)
+JOINTS = "-_.,/+*~|\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{MINUS SIGN}\N{MIDDLE DOT}"
 QUOTES = (
     *("''", '""', "``", "()", "[]", "{}", "<>", "##", "@@"),
     "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}",
@@ -272,14 +233,12 @@ def leetspeak(name: str) -> Iterator[str]:
 
 
 def doubled_letters(name: str) -> Iterator[str]:
-    for place, letter in enumerate(name):
-        yield name[:place] + letter + name[place:]
+    yield from (name[: place + 1] + name[place:] for place in range(len(name)))
     yield "".join(letter * 2 for letter in name)
 
 
 def dropped_letters(name: str) -> Iterator[str]:
-    for place in range(len(name)):
-        yield name[:place] + name[place + 1 :]
+    yield from (name[:place] + name[place + 1 :] for place in range(len(name)))
 
 
 def swapped_letters(name: str) -> Iterator[str]:
@@ -391,19 +350,16 @@ class Attack:
 
     @property
     def tag(self) -> Tag:
-        """The tag as it stands in a catalog."""
         return self.source.tag(self.name)
 
 
 def rows(file: str) -> list[dict[str, str]]:
-    """Return the lines of one of the policy's files."""
     with (POLICY / f"{file}.csv").open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
 
 
 @cache
 def approved_labels() -> Mapping[str, str]:
-    """Return the included labels by their keys."""
     return {key(row["label"]): row["label"] for row in rows("included_labels")}
 
 
@@ -469,7 +425,6 @@ def attacks_on(labels: Iterable[str]) -> list[Attack]:
 
 
 def shown_by_inclusion_list(attack: Attack, policy: Policy) -> bool:
-    """Whether the project shows the tag."""
     return decide(attack.tag, IMAGE_PROVIDER, policy) == "published"
 
 
@@ -488,42 +443,17 @@ def _forbidden_names() -> frozenset[str]:
     return frozenset(label.lower() for label in forbidden_labels())
 
 
-@dataclass(frozen=True)
-class Rates:
-    """The number of tags by kind, and how many of them each list shows."""
+def measure(attacks: Iterable[Attack], policy: Policy) -> list[Counter[str]]:
+    """Count the tags by kind, those that the exclusion list shows, and those of the inclusion list.
 
-    tags: Counter[str]
-    by_exclusion_list: Counter[str]
-    by_inclusion_list: Counter[str]
-
-    def markdown(self) -> str:
-        """Return a table with a line for each kind, and one for all of them."""
-        kinds = [kind for kind in (*KINDS, ALIASES) if self.tags[kind]]
-        lines = [
-            "| respelling | tags | shown by an exclusion list | shown by the inclusion list |",
-            "|---|--:|--:|--:|",
-            *(self._line(kind, [kind]) for kind in kinds),
-            self._line("**all**", kinds),
-        ]
-        return "\n".join(lines)
-
-    def _line(self, title: str, kinds: list[str]) -> str:
-        tags, excluding, including = (
-            sum(counted[kind] for kind in kinds)
-            for counted in (self.tags, self.by_exclusion_list, self.by_inclusion_list)
-        )
-        shares = (f"{shown:,} ({shown / tags:.1%})" for shown in (excluding, including))
-        return f"| {' | '.join((title, f'{tags:,}', *shares))} |"
-
-
-def measure(attacks: Iterable[Attack], policy: Policy) -> Rates:
-    """Count what the two lists show; a name that is an approved label itself is no success."""
+    A name that is an approved label itself is no success, and not counted.
+    """
     counted = [attack for attack in attacks if approved_label(attack.name) is None]
-    return Rates(
+    return [
         Counter(attack.kind for attack in counted),
         Counter(attack.kind for attack in counted if shown_by_exclusion_list(attack, policy)),
         Counter(attack.kind for attack in counted if shown_by_inclusion_list(attack, policy)),
-    )
+    ]
 
 
 def exceptions(attacks: Iterable[Attack]) -> dict[tuple[str, str, str], str]:
@@ -533,12 +463,22 @@ def exceptions(attacks: Iterable[Attack]) -> dict[tuple[str, str, str], str]:
 
 
 def report(attacks: list[Attack]) -> str:
-    """Return the rates as a table, and the exceptions as a list."""
-    listed = [
+    """Return a table with a line for each kind, one for all, and the exceptions as a list."""
+    counts = measure(attacks, Policy.read(POLICY))
+    kinds = [kind for kind in (*KINDS, ALIASES) if counts[0][kind]]
+    lines = [
+        "| respelling | tags | shown by an exclusion list | shown by the inclusion list |",
+        "|---|--:|--:|--:|",
+    ]
+    for title, these in (*((kind, [kind]) for kind in kinds), ("**all**", kinds)):
+        tags, *shown = (sum(count[kind] for kind in these) for count in counts)
+        shares = (f"{number:,} ({number / tags:.1%})" for number in shown)
+        lines.append(f"| {' | '.join((title, f'{tags:,}', *shares))} |")
+    listed = (
         f"- {label}, {kind}: {name} (approved: {found})"
         for (label, kind, name), found in exceptions(attacks).items()
-    ]
-    return "\n".join((measure(attacks, Policy.read(POLICY)).markdown(), "", *listed))
+    )
+    return "\n".join((*lines, "", *listed))
 
 
 if __name__ == "__main__":

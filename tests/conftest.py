@@ -54,25 +54,23 @@ class Database:
         where = {"PGHOST": self.host, "PGPORT": "5432", "PGUSER": ROLE, "PGDATABASE": self.name}
         return clean | where
 
-    @contextmanager
-    def connect(self) -> Iterator[psycopg.Connection]:
-        with psycopg.connect(
+    def connect(self) -> psycopg.Connection:
+        return psycopg.connect(
             host=self.host, port=5432, user=ROLE, dbname=self.name, autocommit=True
-        ) as connection:
-            yield connection
+        )
 
-    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
         """Run a program in the project's folder on this database, as a user would."""
         return subprocess.run(
             command,
-            cwd=PROJECT,
+            cwd=folder,
             env=self.environment,
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def loader(self, *arguments: str) -> str:
+    def loader(self, *arguments: str | Path) -> str:
         """Run a loader command that has to succeed, and return what it printed."""
         done = self.run(sys.executable, "-m", "loader", *arguments)
         assert done.returncode == 0, done.stderr

@@ -1,18 +1,23 @@
-"""What the loader's tests share: files, the ledger, and commands that are run and watched."""
+"""What several tests share: files, the ledger, queries, and commands that are run and watched."""
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
 from conftest import Database
+from psycopg import sql
 
 from loader.connect import PROJECT
-from loader.files import fingerprint
+from loader.files import find_files, fingerprint
+from loader.ledger import Account
+from loader.load import Options, load_files
 
 # For what the loader does by itself, so that no version of Postgres changes it.
 on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
@@ -60,6 +65,12 @@ def run(
     return end(start(database, *arguments, **environment), stdin)
 
 
+def load_here(database: Database, file: Path) -> Account:
+    """Load a file in this process, where a test can see to what the loader sees."""
+    with mock.patch.dict(os.environ, database.environment):
+        return load_files(find_files([str(file)]), Options(workers=1))
+
+
 def words_of_failure(done: "subprocess.CompletedProcess[str]") -> str:
     """Return the words of a command that has to have failed as a user should see it."""
     assert "Traceback" not in done.stderr
@@ -97,9 +108,35 @@ def lose_chunk(database: Database, first_byte: int) -> None:
         connection.execute("update raw.loaded_files set finished_at = null")
 
 
-def fetch(database: Database, query: str, *values: object) -> list[tuple[Any, ...]]:
+def fetch(database: Database, query: str | sql.Composed, *values: object) -> list[tuple[Any, ...]]:
     with database.connect() as connection:
         return connection.execute(query, values).fetchall()
+
+
+def oids(database: Database, schema: str = "refinery") -> dict[str, int]:
+    """Return which table or view stands behind each name of a schema."""
+    query = """
+        select relname, oid::int from pg_class
+        where relnamespace = %s::regnamespace and relkind in ('r', 'v')
+    """
+    return dict(fetch(database, query, schema))
+
+
+def documents(database: Database) -> list[Any]:
+    """Return the documents in the order of their files and lines."""
+    query = """
+        select response.document
+        from raw.rekognition_responses as response
+        inner join raw.loaded_chunks as chunk using (chunk_id)
+        order by chunk.file_id, chunk.first_byte, response.response_id
+    """
+    return [document for (document,) in fetch(database, query)]
+
+
+def rejects(database: Database) -> list[tuple[int, bytes, str]]:
+    return fetch(
+        database, "select byte_offset, line, reason from raw.rejected_lines order by byte_offset"
+    )
 
 
 def borders(database: Database) -> list[tuple[int, int]]:

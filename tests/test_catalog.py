@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Database
+from loads import fetch
 
 from loader.errors import UserError
 from trial.catalog import load_catalog
@@ -30,9 +31,7 @@ def load(database: Database, file: Path) -> int | None:
 
 
 def catalog_rows(database: Database) -> list[tuple[object, ...]]:
-    query = "select title, tags from catalog.image order by identifier"
-    with database.connect() as connection:
-        return connection.execute(query).fetchall()
+    return fetch(database, "select title, tags from catalog.image order by identifier")
 
 
 def test_a_catalog_is_replaced_by_another_and_kept_by_itself(database: Database, csv: Path) -> None:

@@ -3,7 +3,7 @@
 import io
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import cycle, pairwise
 from typing import BinaryIO, cast
 
@@ -79,9 +79,12 @@ def cut(
                 yield chunk
 
 
-def entered(chunk: Chunk) -> LoadedChunk:
-    """Return what the ledger says of a chunk that is loaded."""
-    return LoadedChunk(chunk.first_byte, chunk.end_byte, chunk.checksum, Account())
+def entered(loaded: Iterable[Chunk]) -> dict[int, LoadedChunk]:
+    """Return what the ledger says of chunks that are loaded, by their first bytes."""
+    return {
+        chunk.first_byte: LoadedChunk(chunk.first_byte, chunk.end_byte, chunk.checksum, Account())
+        for chunk in loaded
+    }
 
 
 def borders(content: bytes, chunk_bytes: int) -> list[tuple[int, int]]:
@@ -208,7 +211,7 @@ def test_what_is_loaded_is_left_out_and_the_rest_comes(
 ) -> None:
     every = list(cut(Stream(content), chunk_bytes))
     known = data.draw(st.sets(st.sampled_from(every or [None]).map(id), max_size=len(every)))
-    loaded = {chunk.first_byte: entered(chunk) for chunk in every if id(chunk) in known}
+    loaded = entered(chunk for chunk in every if id(chunk) in known)
     stream = Stream(content, reads)
     got = list(cut(stream, chunk_bytes, loaded=loaded, can_seek=can_seek))
     want = [chunk for chunk in every if chunk.first_byte not in loaded]
@@ -222,11 +225,8 @@ def test_what_is_loaded_is_left_out_and_the_rest_comes(
 def test_what_is_loaded_is_not_read_where_the_stream_can_seek() -> None:
     content = b"".join(b"%05d\n" % number for number in range(100_000))
     begin, end = borders(content, 100_000)[3]
-    loaded = {
-        first: LoadedChunk(first, last, 0, Account())
-        for first, last in borders(content, 100_000)
-        if first != begin
-    }
+    every = cut(Stream(content), 100_000)
+    loaded = entered(chunk for chunk in every if chunk.first_byte != begin)
     stream = Stream(content)
     (chunk,) = cut(stream, 100_000, loaded=loaded)
     assert (chunk.first_byte, chunk.data) == (begin, content[begin:end])
@@ -237,8 +237,7 @@ def test_what_is_loaded_is_not_read_where_the_stream_can_seek() -> None:
 def test_a_changed_byte_is_noticed_where_it_is_read_past(
     content: bytes, chunk_bytes: int, data: st.DataObject, difference: int
 ) -> None:
-    every = list(cut(Stream(content), chunk_bytes))
-    loaded = {chunk.first_byte: entered(chunk) for chunk in every}
+    loaded = entered(cut(Stream(content), chunk_bytes))
     changed = bytearray(content)
     changed[data.draw(st.integers(0, len(content) - 1))] ^= difference
     with pytest.raises(UserError, match="another file, or it has changed"):
@@ -249,8 +248,7 @@ def test_a_changed_byte_is_noticed_where_it_is_read_past(
 def test_a_chunk_that_is_cut_off_is_noticed_where_it_is_read_past(
     content: bytes, chunk_bytes: int, data: st.DataObject
 ) -> None:
-    every = list(cut(Stream(content), chunk_bytes))
-    loaded = {chunk.first_byte: entered(chunk) for chunk in every}
+    loaded = entered(cut(Stream(content), chunk_bytes))
     inside = sorted(set(range(len(content))) - set(loaded))
     assume(inside)
     shorter = content[: data.draw(st.sampled_from(inside))]

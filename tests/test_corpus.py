@@ -14,9 +14,10 @@ from pathlib import Path
 
 import psycopg
 from conftest import Database
-from loads import cut_into, fails
+from loads import cut_into, fails, fetch
 from psycopg import sql
 
+from loader.chunks import BYTE_ORDER_MARK
 from trial.sample import write_labels
 from trial.server import PROJECT, Server
 
@@ -26,47 +27,21 @@ CLEAN_STRETCH = 300  # lines, more than a chunk holds
 CHUNK_BYTES = 100_000
 REAL_LINES = PROJECT.parent / "shared" / "data" / "rekognition_labels.jsonl"
 LONGEST_BASE_LINE = 1_200
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LOAD = ("load", "--workers", "2", "--max-rejects", "100%")
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
 # What stands where a value may stand, and what stands where nothing of the kind may.
 VALUES = [
-    rb'"\ud800"',
-    rb'"\udc00\ud800"',
-    rb'"\ud83d\ude00"',
-    rb'"\ud83d"',
-    rb'"\u0000"',
-    rb'"\\u0000"',
-    rb'"\u00e9 \/ \b\f\n\r\t"',
-    rb'"\x41"',
-    b"NaN",
-    b"-Infinity",
-    b"nul",
-    b"true",
-    b"1e400",
-    b"-1E-400",
-    b"1e200000",
-    b"1e-20000",
-    b"1e99999999999999999999",
-    b"0.1000",
-    b"-0.0",
-    b"01",
-    b"1.",
-    b".5",
-    b"+1",
-    b"0x10",
-    b"9" * 5_000,
-    b"1" + b"0" * 140_000,
-    b"0." + b"3" * 5_000,
-    b"[" * 200 + b"]" * 200,
-    b"[" * 30_000 + b"]" * 30_000,
+    *(rb'"\ud800"', rb'"\udc00\ud800"', rb'"\ud83d\ude00"', rb'"\ud83d"', rb'"\u0000"'),
+    *(rb'"\\u0000"', rb'"\u00e9 \/ \b\f\n\r\t"', rb'"\x41"'),
+    *(b"NaN", b"-Infinity", b"nul", b"true"),
+    *(b"1e400", b"-1E-400", b"1e200000", b"1e-20000", b"1e99999999999999999999"),
+    *(b"0.1000", b"-0.0", b"01", b"1.", b".5", b"+1", b"0x10"),
+    *(b"9" * 5_000, b"1" + b"0" * 140_000, b"0." + b"3" * 5_000),
+    *(b"[" * 200 + b"]" * 200, b"[" * 30_000 + b"]" * 30_000),
     b'{"a":' * 300 + b"1" + b"}" * 300,
-    b'{"a": 1, "a": 2}',
-    b'{"": null}',
-    b"[1,]",
-    b"'single'",
+    *(b'{"a": 1, "a": 2}', b'{"": null}', b"[1,]", b"'single'"),
 ]
 # The long ones are rare, or the file would be made of them.
 WEIGHTS = [1 if len(value) < 2_000 else 0.05 for value in VALUES]
@@ -136,29 +111,18 @@ def base_lines(folder: Path) -> list[bytes]:
 
 def mutated_lines(base: list[bytes], rng: random.Random) -> Iterator[bytes]:
     """Yield mutated lines, and here and there a stretch of good ones."""
-    mutated = 0
-    while mutated < MUTATED_LINES:
+    for _ in range(MUTATED_LINES):
         line = rng.choice(base)
         if rng.random() < 0.001:
             yield from rng.choices(base, k=CLEAN_STRETCH)
-        mutation = rng.choice(MUTATIONS)
-        line = mutation(line, rng)
+        line = rng.choice(MUTATIONS)(line, rng)
         if rng.random() < 0.1 and line:
             line = rng.choice(MUTATIONS)(line, rng)
-        mutated += 1
         yield line
         if rng.random() < 0.02:
             yield line  # doubled
         if rng.random() < 0.02:
             yield line + rng.choice(base)  # joined
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the file, and where it begins."""
-
-    byte_offset: int
-    content: bytes
 
 
 @dataclass(frozen=True)
@@ -188,17 +152,17 @@ def read(text: str) -> object:
     return json.loads(text, parse_float=number, parse_int=number, parse_constant=no_constant)
 
 
-def write_corpus(folder: Path) -> tuple[Path, list[Line]]:
-    """Write the mutated lines to a file; return all of its lines, split anew."""
+def write_corpus(folder: Path) -> tuple[Path, dict[int, bytes]]:
+    """Write the mutated lines to a file; return all of its lines by offset, split anew."""
     path = folder / "corpus.jsonl"
     rng = random.Random(SEED)
     lines = [b"{}", *mutated_lines(base_lines(folder), rng)]
     # A byte-order mark at the beginning, and no newline at the end.
     content = BYTE_ORDER_MARK + b"\n".join(lines) + b'\n{"last": 1}'
     path.write_bytes(content)
-    offset, found = len(BYTE_ORDER_MARK), []
+    offset, found = len(BYTE_ORDER_MARK), {}
     for line in content[offset:].split(b"\n"):
-        found.append(Line(offset, line))
+        found[offset] = line
         offset += len(line) + 1
     assert len(found) > MUTATED_LINES
     return path, found
@@ -221,33 +185,33 @@ def test_postgres_python_and_the_loader_agree_on_each_line(
 ) -> None:
     path, lines = write_corpus(tmp_path)
     cut_into(loaded, path, CHUNK_BYTES)
+    said = loaded.loader(*LOAD, path)
+    documents = fetch(
+        loaded,
+        """
+        select response.document::text
+        from raw.rekognition_responses as response
+        inner join raw.loaded_chunks as chunk using (chunk_id)
+        order by chunk.first_byte, response.response_id
+        """,
+    )
+    rejects = fetch(
+        loaded,
+        """
+        select line.byte_offset, line.line, line.is_whole, parsed.reason
+        from raw.rejected_lines as line
+        cross join lateral raw.parse_line(line.line) as parsed
+        order by line.byte_offset
+        """,
+    )
+    bad_lines = fetch(loaded, "select rejected_lines from raw.loaded_chunks")
     with loaded.connect() as connection:
-        said = loaded.loader(*LOAD, str(path))
-        documents = connection.execute(
-            """
-            select response.document::text
-            from raw.rekognition_responses as response
-            inner join raw.loaded_chunks as chunk using (chunk_id)
-            order by chunk.first_byte, response.response_id
-            """
-        ).fetchall()
-        rejects = connection.execute(
-            """
-            select line.byte_offset, line.line, line.is_whole, parsed.reason
-            from raw.rejected_lines as line
-            cross join lateral raw.parse_line(line.line) as parsed
-            order by line.byte_offset
-            """
-        ).fetchall()
-        (clean_chunks, chunks) = connection.execute(
-            "select count(*) filter (where rejected_lines = 0), count(*) from raw.loaded_chunks"
-        ).fetchone() or (0, 0)
         connection.execute("create temporary table alone (document jsonb)")
         refused_alone = [copy_alone(connection, line) for _, line, _, _ in rejects]
 
     rejected = {offset: line for offset, line, _, _ in rejects}
-    full = [line for line in lines if line.content.strip()]
-    loaded = [line for line in full if line.byte_offset not in rejected]
+    full = {offset: line for offset, line in lines.items() if line.strip()}
+    loaded = [line for offset, line in full.items() if offset not in rejected]
     blank = len(lines) - len(full)
     print(f"{len(loaded)} loaded, {len(rejects)} rejected, {blank} blank")
     # Every line is counted, as one of the three.
@@ -255,16 +219,15 @@ def test_postgres_python_and_the_loader_agree_on_each_line(
     assert f" + {blank:,} blank" in said
     assert len(documents) == len(loaded)
     # The corpus is of the kind that it is meant to be.
-    assert 0 < clean_chunks < chunks
+    assert 0 < bad_lines.count((0,)) < len(bad_lines)
     assert min(len(loaded), len(rejects), blank * 10) > MUTATED_LINES / 10
     # What is rejected is there as it was, and Postgres refuses it alone, in both ways.
-    by_offset = {line.byte_offset: line.content for line in full}
-    assert all(by_offset[offset] == line for offset, line in rejected.items())
+    assert all(full[offset] == line for offset, line in rejected.items())
     assert all(is_whole and reason for _, _, is_whole, reason in rejects)
     assert None not in refused_alone
     # What is loaded is what Python reads, and what Python cannot read is not loaded.
     for line, (document,) in zip(loaded, documents, strict=True):
-        assert read(document) == read(line.content.decode()), line
+        assert read(document) == read(line.decode()), line
 
 
 def set_for(database: Database, setting: str, value: str) -> None:
@@ -300,11 +263,8 @@ def test_a_chunk_of_bad_lines_takes_no_more_statements_than_one_bad_line(
         counts.append(len(statements))
         copies = [line for line in statements if ": copy " in line.lower()]
         assert len(copies) == 2  # the one that is refused, and the one of bytes
-        with loaded.connect() as connection:
-            assert connection.execute(
-                "select rejected_lines, loaded_lines from raw.loaded_chunks"
-                " order by chunk_id desc limit 1"
-            ).fetchone() == (bad_lines, bad_lines)
+        chunks = "select rejected_lines, loaded_lines from raw.loaded_chunks order by chunk_id"
+        assert fetch(loaded, chunks)[-1] == (bad_lines, bad_lines)
     assert counts[0] == counts[1] < 60
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Database
+from loads import fetch
 
 from review.page import Section, plot, render, web_address
 
@@ -42,11 +43,11 @@ def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) ->
     assert list(rows[0]) == ["identifier", "label", "provider", "is_correct", "judged_group"]
     assert {row["is_correct"] + row["judged_group"] for row in rows} == {""}
     cell = "provider, label, least(floor(accuracy * 10), 9)::integer"
-    with sample.connect() as connection:
-        accuracies = connection.execute(
-            f"select identifier::text, {cell} from refinery.int_decided_labels"  # noqa: S608
-            " where label in ('Dog', 'Cat')"
-        ).fetchall()
+    accuracies = fetch(
+        sample,
+        f"select identifier::text, {cell} from refinery.int_decided_labels"  # noqa: S608
+        " where label in ('Dog', 'Cat')",
+    )
     cells = {(identifier, *cell[:2]): cell for identifier, *cell in accuracies}
     got = Counter(tuple(cells[row["identifier"], row["provider"], row["label"]]) for row in rows)
     there = Counter(tuple(cell) for _, *cell in accuracies)
@@ -60,20 +61,17 @@ def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) ->
 
 def test_judgements_read_no_other_image(sample: Database) -> None:
     """On a catalog of millions, reading all tags for some hundred judgements would take hours."""
-    with sample.connect() as connection:
-        for model, images in (("int_judged_labels", 330), ("image_set_outliers", 36)):
-            explain = "explain (analyze, timing off, format json)"
-            query = f"{explain} select * from refinery.{model}"  # noqa: S608
-            ((explained,),) = connection.execute(query).fetchall()
-            scans = [node for node in nodes(explained[0]["Plan"]) if "Relation Name" in node]
-            read = {
-                node["Relation Name"]: node["Actual Rows"] * node["Actual Loops"]
-                + node.get("Rows Removed by Filter", 0) * node["Actual Loops"]
-                for node in scans
-                if node["Relation Name"] in ("image", "int_machine_labels")
-            }
-            assert set(read) == {"image", "int_machine_labels"}
-            assert all(0 < rows <= images for rows in read.values()), (model, read)
+    for model, images in (("int_judged_labels", 330), ("image_set_outliers", 36)):
+        explain = "explain (analyze, timing off, format json)"
+        ((explained,),) = fetch(sample, f"{explain} select * from refinery.{model}")  # noqa: S608
+        read = {
+            node["Relation Name"]: node["Actual Rows"] * node["Actual Loops"]
+            + node.get("Rows Removed by Filter", 0) * node["Actual Loops"]
+            for node in nodes(explained[0]["Plan"])
+            if node.get("Relation Name") in ("image", "int_machine_labels")
+        }
+        assert set(read) == {"image", "int_machine_labels"}
+        assert all(0 < rows <= images for rows in read.values()), (model, read)
 
 
 def nodes(plan: dict[str, object]) -> Iterator[dict[str, object]]:
@@ -87,10 +85,8 @@ def test_the_example_of_another_catalog_yields_nothing(project: Database) -> Non
     assert done.returncode == 0, done.stdout
     assert re.search(r"WARN 330 judgements_count", done.stdout)
     assert re.search(r"WARN 36 image_sets_can_be_compared", done.stdout)
-    with project.connect() as connection:
-        for model in ("threshold_evaluation", "group_disparity", "image_set_outliers"):
-            count = f"select count(*) from refinery.{model}"  # noqa: S608
-            assert connection.execute(count).fetchone() == (0,), model
+    for model in ("threshold_evaluation", "group_disparity", "image_set_outliers"):
+        assert fetch(project, f"select * from refinery.{model}") == [], model  # noqa: S608
 
 
 def test_dbt_by_itself_leaves_the_evidence_out(project: Database) -> None:
@@ -105,15 +101,16 @@ def test_a_page_of_the_sample(sample: Database, tmp_path: Path) -> None:
     assert done == (0, f"{page}: 2 labels with 24 images\n", "")
     text = page.read_text()
     assert re.findall(r"<h2>(\w+) ", text) == ["Dog", "Person"]
-    with sample.connect() as connection:
-        rows = connection.execute(
-            "select images.url, images.creator, images.license from refinery.label_gallery as shown"
-            " inner join refinery.published_images as images using (identifier)"
-            " where label = 'Dog' and exists ("
-            "     select 1 from jsonb_array_elements(images.tags) as tag"
-            "     where tag ->> 'name' = 'Dog'"
-            " ) order by rank"
-        ).fetchall()
+    rows = fetch(
+        sample,
+        """
+        select images.url, images.creator, images.license
+        from refinery.label_gallery
+        inner join refinery.published_images as images using (identifier)
+        where label = 'Dog' and images.tags @> '[{"name": "Dog"}]'
+        order by rank
+        """,
+    )
     assert len(rows) == 12
     assert re.findall(r'data-address="([^"]+)"', text)[:12] == [url for url, _, _ in rows]
     assert all(f"<td>{creator}</td>" in text and license_ in text for _, creator, license_ in rows)

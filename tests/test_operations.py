@@ -29,9 +29,11 @@ from loads import (
     GOOD,
     borders,
     cut_into,
+    documents,
     end,
     fails,
     fetch,
+    load_here,
     lose_chunk,
     on_one_version,
     run,
@@ -42,9 +44,8 @@ from loads import (
 )
 
 from loader.cli import cli
-from loader.files import LabelFile, find_files
+from loader.files import LabelFile
 from loader.ledger import Account
-from loader.load import Options, load_files
 from loader.progress import Progress
 from trial.server import Server
 
@@ -88,7 +89,7 @@ def test_status_of_nothing(loaded: Database) -> None:
 @on_one_version
 def test_status_of_a_loaded_file(loaded: Database, tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", GOOD, BAD, b"", GOOD)
-    loaded.loader("load", str(file))
+    loaded.loader("load", file)
     (line,) = loaded.loader("status").splitlines()
     assert line.startswith(f"{file}: loaded, 2 loaded + 1 rejected + 1 blank lines, 44 bytes in ")
     assert line.endswith("a second run loads nothing")
@@ -117,7 +118,7 @@ def test_status_of_unfinished_files(loaded: Database, tmp_path: Path) -> None:
     (status,) = statuses(loaded)
     assert (status["state"], status["loaded_bytes"]) == ("unfinished", 0)
     assert status["second_run"] == "goes on after 0 bytes"
-    loaded.loader("load", str(begun))
+    loaded.loader("load", begun)
     first_byte, _ = borders(loaded)[-1]
     lose_chunk(loaded, first_byte)
     (status,) = statuses(loaded)
@@ -133,7 +134,7 @@ def test_status_counts_a_compressed_file_as_it_is_stored_and_its_lines_as_they_a
     lines = numbered(tmp_path / "labels.jsonl", 500).read_bytes()
     file = tmp_path / "labels.jsonl.gz"
     file.write_bytes(gzip.compress(lines))
-    loaded.loader("load", str(file))
+    loaded.loader("load", file)
     (status,) = statuses(loaded)
     assert status["stored_bytes"] == file.stat().st_size
     assert status["loaded_bytes"] == len(lines)
@@ -143,27 +144,20 @@ def test_status_counts_a_compressed_file_as_it_is_stored_and_its_lines_as_they_a
 
 
 @pytest.fixture
-def two_files(loaded: Database, tmp_path: Path) -> tuple[Database, Path, Path]:
-    """A database with two loaded files of several chunks, each with rejected lines."""
+def first_of_two(loaded: Database, tmp_path: Path) -> Path:
+    """The first of two loaded files of several chunks, each with rejected lines."""
     files = []
     for number in range(2):
         good = b'{"file": %d}' % number
         file = write(tmp_path / f"{number}.jsonl", *[good, BAD] * (10 + number))
         cut_into(loaded, file, 100)
         files.append(file)
-    loaded.loader("load", *map(str, files))
-    first, second = files
-    return loaded, first, second
+    loaded.loader("load", *files)
+    return files[0]
 
 
 def numbers_of_files(database: Database) -> list[int]:
-    return [
-        number
-        for (number,) in fetch(
-            database,
-            "select (document -> 'file')::integer from raw.rekognition_responses order by 1",
-        )
-    ]
+    return sorted(document["file"] for document in documents(database))
 
 
 def only_second_is_left(database: Database) -> None:
@@ -176,33 +170,30 @@ def only_second_is_left(database: Database) -> None:
     assert (files, responses, rejects) == (1, 11, 11)
 
 
-def test_a_file_that_is_forgotten_can_be_loaded_again(
-    two_files: tuple[Database, Path, Path],
-) -> None:
-    database, first, _ = two_files
-    before = counts(database)
-    assert f"{first}: 10 lines taken back" in database.loader("forget", str(first))
-    only_second_is_left(database)
-    cut_into(database, first, 100)
-    database.loader("load", str(first))
-    assert counts(database) == before
-    assert numbers_of_files(database) == [0] * 10 + [1] * 11
+def test_a_file_that_is_forgotten_can_be_loaded_again(loaded: Database, first_of_two: Path) -> None:
+    before = counts(loaded)
+    assert f"{first_of_two}: 10 lines taken back" in loaded.loader("forget", first_of_two)
+    only_second_is_left(loaded)
+    cut_into(loaded, first_of_two, 100)
+    loaded.loader("load", first_of_two)
+    assert counts(loaded) == before
+    assert numbers_of_files(loaded) == [0] * 10 + [1] * 11
 
 
 @on_one_version
 @pytest.mark.parametrize("fate", ["moved", "gone", "changed"])
 def test_a_file_is_forgotten_by_its_content_or_by_its_name(
-    two_files: tuple[Database, Path, Path], fate: str
+    loaded: Database, first_of_two: Path, fate: str
 ) -> None:
-    database, file, _ = two_files
+    file = first_of_two
     if fate == "moved":
         file = file.rename(file.with_name("moved.jsonl"))
     elif fate == "gone":
         file.unlink()
     else:
         write(file, GOOD)
-    database.loader("forget", str(file))
-    only_second_is_left(database)
+    loaded.loader("forget", file)
+    only_second_is_left(loaded)
 
 
 @on_one_version
@@ -214,22 +205,18 @@ def test_standard_input_is_forgotten_by_its_name(loaded: Database) -> None:
 
 
 @on_one_version
-def test_what_was_never_loaded_cannot_be_forgotten(
-    two_files: tuple[Database, Path, Path],
-) -> None:
-    database, first, _ = two_files
-    before = counts(database)
-    other = write(first.with_name("other.jsonl"), GOOD)
-    assert "loader status" in fails(database, "forget", other)
-    assert "loader status" in fails(database, "forget", first.with_name("missing.jsonl"))
-    assert "loader status" in fails(database, "forget", "s3://labels/missing.jsonl")
-    assert counts(database) == before
+def test_what_was_never_loaded_cannot_be_forgotten(loaded: Database, first_of_two: Path) -> None:
+    before = counts(loaded)
+    other = write(first_of_two.with_name("other.jsonl"), GOOD)
+    missing = other.with_name("missing.jsonl")
+    for file in (other, missing, "s3://labels/missing.jsonl"):
+        assert "loader status" in fails(loaded, "forget", file)
+    assert counts(loaded) == before
 
 
-def test_a_file_is_forgotten_whole_or_not_at_all(two_files: tuple[Database, Path, Path]) -> None:
-    database, first, _ = two_files
-    before = counts(database)
-    with database.connect() as connection:
+def test_a_file_is_forgotten_whole_or_not_at_all(loaded: Database, first_of_two: Path) -> None:
+    before = counts(loaded)
+    with loaded.connect() as connection:
         connection.execute(
             """
             create function raw.refuse() returns trigger language plpgsql as
@@ -238,8 +225,8 @@ def test_a_file_is_forgotten_whole_or_not_at_all(two_files: tuple[Database, Path
             for each row execute function raw.refuse();
             """
         )
-    assert "it stays" in fails(database, "forget", first)
-    assert counts(database) == before
+    assert "it stays" in fails(loaded, "forget", first_of_two)
+    assert counts(loaded) == before
 
 
 # init
@@ -254,11 +241,9 @@ def persistences(database: Database) -> dict[str, str]:
     return dict(fetch(database, query))
 
 
-def test_tables_are_logged_or_unlogged_as_the_user_says(
-    two_files: tuple[Database, Path, Path],
-) -> None:
-    database, _, _ = two_files
-    before = counts(database)
+@pytest.mark.usefixtures("first_of_two")
+def test_tables_are_logged_or_unlogged_as_the_user_says(loaded: Database) -> None:
+    before = counts(loaded)
     tables = ("loaded_files", "loaded_chunks", "rejected_lines", "rekognition_responses")
     logged = dict.fromkeys((*tables, "response_ids"), "p")
     # The sequence outlives a crash, or new responses would get ids below those read before.
@@ -271,9 +256,9 @@ def test_tables_are_logged_or_unlogged_as_the_user_says(
         (["--logged"], logged),
         ([], logged),
     ]:
-        database.loader("init", *options)
-        assert persistences(database) == want
-    assert counts(database) == before
+        loaded.loader("init", *options)
+        assert persistences(loaded) == want
+    assert counts(loaded) == before
 
 
 def test_documents_are_kept_in_lz4_or_as_they_are(loaded: Database) -> None:
@@ -309,18 +294,11 @@ def engineer(database: Database) -> Iterator[psycopg.Connection]:
 def test_no_superuser_is_needed(database: Database, tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", GOOD, BAD, GOOD)
     with engineer(database):
-        for arguments in (
-            ["init"],
-            ["init"],
-            ["load", file],
-            ["status"],
-            ["rejects"],
-            ["retry-rejects"],
-            ["init", "--unlogged"],
-            ["init", "--logged"],
-            ["forget", file],
+        for command in (
+            *("init", "init", f"load {file}", "status", "rejects", "retry-rejects"),
+            *("init --unlogged", "init --logged", f"forget {file}"),
         ):
-            done = run(database, *arguments, PGUSER=ENGINEER)
+            done = run(database, *command.split(), PGUSER=ENGINEER)
             assert done.returncode == 0, done.stderr
 
 
@@ -430,20 +408,11 @@ def test_a_password_is_never_shown(server: Server, database: Database, tmp_path:
 # progress
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("loader.progress.time", SimpleNamespace(monotonic=clock))
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that a test sets."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr("loader.progress.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
@@ -458,7 +427,7 @@ STORED = io.BytesIO()
 
 
 def test_without_a_terminal_a_line_is_said_every_30_seconds(
-    clock: Clock, said: pytest.LogCaptureFixture
+    clock: SimpleNamespace, said: pytest.LogCaptureFixture
 ) -> None:
     lines_at = []
     with Progress(PLAIN, 0, STORED, is_quiet=False) as progress:
@@ -470,55 +439,53 @@ def test_without_a_terminal_a_line_is_said_every_30_seconds(
     assert lines_at == [30, 60, 90]
 
 
-def test_what_a_line_of_progress_says(clock: Clock, said: pytest.LogCaptureFixture) -> None:
-    with Progress(PLAIN, 0, STORED, is_quiet=False) as progress:
-        clock.now += 10
-        progress.advance(10_000_000, Account(100, 2, 3))
-        clock.now += 30
-        progress.advance(10_000_000, Account(1000, 20, 30))
-    assert said.messages == [
-        "/data/labels.jsonl: 20 MB of 100, 0.5 MB/s, 1,155 lines, 22 rejected, 3 min left"
-    ]
-
-
-def test_a_load_that_goes_on_counts_from_there(
-    clock: Clock, said: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("file", "begin", "stored_bytes", "steps", "want"),
+    [
+        (
+            *(PLAIN, 0, 0),
+            [(10, 10_000_000, Account(100, 2, 3)), (30, 10_000_000, Account(1000, 20, 30))],
+            ["/data/labels.jsonl: 20 MB of 100, 0.5 MB/s, 1,155 lines, 22 rejected, 3 min left"],
+        ),
+        (
+            *(PLAIN, 40_000_000, 0),
+            [(30, 12_000_000, Account(1))],
+            [
+                "/data/labels.jsonl: going on after 40,000,000 bytes",
+                "/data/labels.jsonl: 52 MB of 100, 0.4 MB/s, 1 lines, 0 rejected, 2 min left",
+            ],
+        ),
+        (
+            *(LabelFile("labels.jsonl.gz", 4_000_000, ""), 50_000_000, 1_000_000),
+            [(50, 90_000_000, Account(1))],
+            ["labels.jsonl.gz: 1 MB of 4, 0.0 MB/s, 1 lines, 0 rejected, 2 min left"],
+        ),
+        (
+            *(LabelFile("-", None, ""), 0, 0),
+            [(30, 60_000_000, Account(5))],
+            ["-: 60 MB, 2.0 MB/s, 5 lines, 0 rejected"],
+        ),
+    ],
+    ids=["from its beginning", "going on", "bytes as they are stored", "standard input"],
+)
+def test_what_a_line_of_progress_says(
+    clock: SimpleNamespace,
+    said: pytest.LogCaptureFixture,
+    file: LabelFile,
+    begin: int,
+    stored_bytes: int,
+    steps: list[tuple[int, int, Account]],
+    want: list[str],
 ) -> None:
-    with Progress(PLAIN, 40_000_000, STORED, is_quiet=False) as progress:
-        clock.now += 30
-        progress.advance(12_000_000, Account(1))
-    assert said.messages == [
-        "/data/labels.jsonl: going on after 40,000,000 bytes",
-        "/data/labels.jsonl: 52 MB of 100, 0.4 MB/s, 1 lines, 0 rejected, 2 min left",
-    ]
-
-
-def test_bytes_of_a_compressed_file_count_as_they_are_stored(
-    clock: Clock, said: pytest.LogCaptureFixture
-) -> None:
-    stored = io.BytesIO(bytes(4_000_000))
-    file = LabelFile("labels.jsonl.gz", 4_000_000, "")
-    with Progress(file, 50_000_000, stored, is_quiet=False) as progress:
-        stored.seek(1_000_000)
-        clock.now += 50
-        progress.advance(90_000_000, Account(1))
-    assert said.messages == [
-        "labels.jsonl.gz: 1 MB of 4, 0.0 MB/s, 1 lines, 0 rejected, 2 min left"
-    ]
-
-
-def test_the_end_of_standard_input_is_unknown(clock: Clock, said: pytest.LogCaptureFixture) -> None:
-    with Progress(LabelFile("-", None, ""), 0, STORED, is_quiet=False) as progress:
-        clock.now += 30
-        progress.advance(60_000_000, Account(5))
-    assert said.messages == ["-: 60 MB, 2.0 MB/s, 5 lines, 0 rejected"]
-
-
-def test_quiet_says_nothing_on_the_way(clock: Clock, said: pytest.LogCaptureFixture) -> None:
-    with Progress(PLAIN, 40_000_000, STORED, is_quiet=True) as progress:
-        clock.now += 100
-        progress.advance(30_000_000, Account(1))
-    assert said.messages == []
+    for is_quiet, messages in ((False, want), (True, [])):
+        said.clear()
+        stored = io.BytesIO()
+        with Progress(file, begin, stored, is_quiet) as progress:
+            stored.seek(stored_bytes)
+            for seconds, loaded_bytes, account in steps:
+                clock.now += seconds
+                progress.advance(loaded_bytes, account)
+        assert said.messages == messages
 
 
 @on_one_version
@@ -532,14 +499,11 @@ def test_reading_past_what_is_loaded_is_shown(
     file = tmp_path / "labels.jsonl.bz2"
     file.write_bytes(bz2.compress(numbered(tmp_path / "labels.jsonl", 40_000).read_bytes()))
     cut_into(loaded, file, 300_000)
-    loaded.loader("load", str(file))
+    loaded.loader("load", file)
     assert counts(loaded)[1] >= 10
     lose_chunk(loaded, borders(loaded)[-1][0])
-    for name, value in loaded.environment.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr("loader.progress.SECONDS_BETWEEN_LINES", 0)
-    account = load_files(find_files([str(file)]), Options(workers=1))
-    assert 0 < account.loaded < 40_000
+    assert 0 < load_here(loaded, file).loaded < 40_000
     progress = [message for message in said.messages if " MB of " in message]
     assert len(progress) >= 5  # one chunk is loaded, more than ten are read past
 

@@ -1,12 +1,11 @@
 """Label Refinery as a package of another dbt project, as docs/architecture.md says."""
 
-import subprocess
 import sys
 from pathlib import Path
 
-import psycopg
 import pytest
 from conftest import Database
+from loads import oids
 
 from loader.connect import PROJECT
 
@@ -50,7 +49,6 @@ another_catalog:
       password: ""
       dbname: "{{ env_var('PGDATABASE') }}"
       schema: another
-      threads: 8
 """,
     "models/cats.sql": """
 select identifier from {{ ref('published_images') }} where tags @> '[{"name": "Cat"}]'
@@ -76,16 +74,16 @@ def test_a_project_with_the_package_publishes_the_same_tags(
         connection.execute("create table pictures.picture as select * from catalog.image")
         connection.execute("create role picture_reader")
         try:
-            build(sample, another_project, "deps")
-            build(sample, another_project, "build", "--exclude-resource-type", "unit_test")
+            dbt(sample, another_project, "deps")
+            dbt(sample, another_project, "build", "--exclude-resource-type", "unit_test")
             own = connection.execute(READ.format("refinery")).fetchall()
             assert connection.execute(READ.format("another")).fetchall() == own
             assert len(own) == 20_000
             # Its own models are dbt's: a view of another oid each time. Ours is replaced in place,
             # and those who may read it still may.
-            before = oids(connection)
-            build(sample, another_project, "run", "--select", "cats", "published_images")
-            after = oids(connection)
+            before = oids(sample, "another")
+            dbt(sample, another_project, "run", "--select", "cats", "published_images")
+            after = oids(sample, "another")
             assert after["cats"] != before["cats"]
             assert after["published_images"] == before["published_images"]
             assert connection.execute(MAY_READ).fetchone() == (True,)
@@ -94,23 +92,8 @@ def test_a_project_with_the_package_publishes_the_same_tags(
             connection.execute("drop role picture_reader")
 
 
-def build(database: Database, folder: Path, *arguments: str) -> None:
+def dbt(database: Database, folder: Path, *arguments: str) -> None:
     """Run dbt in another project's folder, as a program: it has another project in memory."""
-    dbt = Path(sys.executable).with_name("dbt")
-    done = subprocess.run(
-        [dbt, "--no-use-colors", *arguments, "--log-level-file", "none"],
-        cwd=folder,
-        env=database.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    program = Path(sys.executable).with_name("dbt")
+    done = database.run(program, *arguments, "--log-level-file", "none", folder=folder)
     assert done.returncode == 0, done.stdout
-
-
-def oids(connection: psycopg.Connection) -> dict[str, int]:
-    return dict(
-        connection.execute(
-            "select relname, oid::int from pg_class where relnamespace = 'another'::regnamespace"
-        ).fetchall()
-    )

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import click
-import psycopg
 import pytest
 from conftest import Database
 from loads import (
@@ -12,23 +11,22 @@ from loads import (
     GOOD,
     borders,
     cut_into,
+    documents,
     end,
     fails,
     fetch,
+    load_here,
     miscounted_chunks,
     on_one_version,
+    rejects,
     start,
     wait_until_blocked,
     write,
 )
 
-from loader.chunks import KEPT_OF_OVERLONG_LINE, LONGEST_LINE_BYTES, Chunk
-from loader.files import find_files
+from loader.chunks import BYTE_ORDER_MARK, KEPT_OF_OVERLONG_LINE, LONGEST_LINE_BYTES, Chunk
 from loader.ledger import Account
-from loader.load import Options, RejectLimit, load_files
-from trial.server import ROLE
-
-MARK = b"\xef\xbb\xbf"
+from loader.load import RejectLimit
 
 
 def counts(database: Database) -> tuple[int, int]:
@@ -95,7 +93,7 @@ def test_a_count_stops_the_load_and_a_higher_one_goes_on(loaded: Database, tmp_p
     assert 0 < good < 2000  # it was stopped on its way, and what was loaded stays
     assert bad == 5
     assert not is_finished(loaded)
-    loaded.loader("load", "--max-rejects=5", str(file))
+    loaded.loader("load", "--max-rejects=5", file)
     assert counts(loaded) == (2005, 5)
     assert is_finished(loaded)
 
@@ -108,7 +106,7 @@ def test_a_percentage_stops_the_load_and_a_higher_one_goes_on(
     assert "100 of 1,000 lines are no JSON" in fails(loaded, "load", file)
     assert "100 of 1,000 lines" in fails(loaded, "load", "--max-rejects=9.9%", file)
     assert not is_finished(loaded)
-    assert "0 lines = " in loaded.loader("load", "--max-rejects=10%", str(file))
+    assert "0 lines = " in loaded.loader("load", "--max-rejects=10%", file)
     assert counts(loaded) == (900, 100)
     assert is_finished(loaded)
 
@@ -123,16 +121,8 @@ def test_what_was_rejected_before_counts_when_a_load_goes_on(
     fails(loaded, "load", "--max-rejects=2", file)
     assert "6 of " in fails(loaded, "load", "--max-rejects=5", file)
     assert counts(loaded)[0] < 2500  # it was stopped on its way, not at the end
-    loaded.loader("load", "--max-rejects=6", str(file))
+    loaded.loader("load", "--max-rejects=6", file)
     assert counts(loaded) == (2500, 6)
-
-
-@on_one_version
-def test_a_percentage_does_not_stop_a_small_file_with_a_few_bad_lines(
-    loaded: Database, tmp_path: Path
-) -> None:
-    file = write(tmp_path / "labels.jsonl", *[BAD] * 99, GOOD)
-    assert "1 loaded + 99 rejected" in loaded.loader("load", str(file))
 
 
 @on_one_version
@@ -142,7 +132,7 @@ def test_a_file_without_a_line_of_json_is_an_error_at_its_end(
     file = write(tmp_path / "table.csv", b"identifier,label", b"", b"1,cat")
     assert "2 of 3 lines are no JSON; is it a label file?" in fails(loaded, "load", file)
     assert "2 of 3 lines are no JSON" in fails(loaded, "load", file)  # nor by trying again
-    loaded.loader("load", "--max-rejects=100%", str(file))
+    loaded.loader("load", "--max-rejects=100%", file)
     assert is_finished(loaded)
 
 
@@ -151,7 +141,7 @@ def test_ten_thousand_bad_lines_in_one_chunk_are_no_trouble(
     loaded: Database, tmp_path: Path
 ) -> None:
     file = write(tmp_path / "labels.jsonl", *[BAD, GOOD] * 10_000)
-    loaded.loader("load", "--max-rejects=50%", str(file))
+    loaded.loader("load", "--max-rejects=50%", file)
     assert counts(loaded) == (10_000, 10_000)
     assert len(borders(loaded)) == 1
 
@@ -163,13 +153,10 @@ def test_what_is_loaded_line_by_line_gets_rising_ids_in_the_order_of_its_bytes(
     # A table returns rows as it likes, so here they come to it in another order.
     lines_of = Chunk.lines
     monkeypatch.setattr(Chunk, "lines", lambda chunk: reversed(list(lines_of(chunk))))
-    for name, value in loaded.environment.items():
-        monkeypatch.setenv(name, value)
     file = write(tmp_path / "labels.jsonl", *[b"%d" % number for number in range(100)], BAD)
-    load_files(find_files([str(file)]), Options(workers=1))
+    load_here(loaded, file)
     assert counts(loaded) == (100, 1)
-    documents = fetch(loaded, "select document from raw.rekognition_responses order by response_id")
-    assert [number for (number,) in documents] == list(range(100))
+    assert documents(loaded) == list(range(100))
 
 
 def overlong(more: int) -> bytes:
@@ -195,17 +182,16 @@ def test_an_overlong_line_is_rejected_and_costs_no_other(
     lines.insert(index, long)
     file = write(tmp_path / "labels.jsonl", *lines, end=end)
     cut_into(loaded, file, chunk_bytes)
-    words = loaded.loader("load", str(file))
+    words = loaded.loader("load", file)
     assert "5 lines = 4 loaded + 1 rejected + 0 blank" in words
     assert counts(loaded) == (4, 1)
     assert rejected(loaded) == [
         (file.read_bytes().index(long), long[:KEPT_OF_OVERLONG_LINE], False)
     ]
-    documents = fetch(loaded, "select document from raw.rekognition_responses order by 1")
-    assert documents == [(0,), (1,), (2,), (3,)]
-    assert fetch(loaded, "select reason from raw.rejected_lines") == [
-        (f"{len(long)} bytes are more than the 8 MB that a line may have; the beginning is kept",)
-    ]
+    assert documents(loaded) == [0, 1, 2, 3]
+    ((_, _, reason),) = rejects(loaded)
+    limit = "the 8 MB that a line may have"
+    assert reason == f"{len(long)} bytes are more than {limit}; the beginning is kept"
     assert borders(loaded)[-1][1] == file.stat().st_size
 
 
@@ -216,7 +202,7 @@ def test_a_line_of_just_the_limit_is_loaded(
 ) -> None:
     file = write(tmp_path / "labels.jsonl", *map(overlong, (0, 1, 2, 0)), end=b"")
     cut_into(loaded, file, chunk_bytes)
-    loaded.loader("load", str(file))
+    loaded.loader("load", file)
     assert counts(loaded) == (2, 2)
     begin = LONGEST_LINE_BYTES + 1
     assert [offset for offset, _, _ in rejected(loaded)] == [begin, 2 * begin + 1]
@@ -226,51 +212,42 @@ def test_a_line_of_just_the_limit_is_loaded(
 def test_a_mark_is_passed_over_at_the_beginning_and_refused_elsewhere(
     loaded: Database, tmp_path: Path, chunk_bytes: int
 ) -> None:
-    file = write(tmp_path / "labels.jsonl", MARK + GOOD, MARK + GOOD, GOOD)
+    first, second = BYTE_ORDER_MARK + BAD, BYTE_ORDER_MARK + GOOD
+    file = write(tmp_path / "labels.jsonl", first, second, GOOD)
     cut_into(loaded, file, chunk_bytes)  # with 10 the second mark begins a chunk
-    loaded.loader("load", str(file))
-    assert counts(loaded) == (2, 1)
-    assert rejected(loaded) == [(len(MARK + GOOD) + 1, MARK + GOOD, True)]
-
-
-def test_the_first_line_is_found_where_it_begins_after_a_mark(
-    loaded: Database, tmp_path: Path
-) -> None:
-    file = write(tmp_path / "labels.jsonl", MARK + BAD, GOOD)
-    loaded.loader("load", str(file))
-    assert rejected(loaded) == [(len(MARK), BAD, True)]
+    loaded.loader("load", file)
+    assert counts(loaded) == (1, 2)
+    begin = len(BYTE_ORDER_MARK)
+    assert rejected(loaded) == [(begin, BAD, True), (len(first) + 1, second, True)]
 
 
 @pytest.fixture
-def with_rejects(loaded: Database, tmp_path: Path) -> tuple[Database, Path]:
-    """A database with rejected lines of a file, one of them overlong."""
+def with_rejects(loaded: Database, tmp_path: Path) -> Path:
+    """A loaded file with rejected lines, one of them overlong."""
     latin1 = b'{"latin1": "caf\xe9"}'
     file = write(tmp_path / "labels.jsonl", GOOD, BAD, latin1, overlong(1), GOOD)
-    loaded.loader("load", str(file))
-    return loaded, file
+    loaded.loader("load", file)
+    return file
 
 
-def test_rejects_are_listed(with_rejects: tuple[Database, Path]) -> None:
-    database, file = with_rejects
-    first, second, third = database.loader("rejects").splitlines()
+def test_rejects_are_listed(loaded: Database, with_rejects: Path) -> None:
+    first, second, third = loaded.loader("rejects").splitlines()
     begin = len(GOOD) + 1
-    assert first.startswith(f"{file}: byte {begin}: invalid input syntax for type json")
+    assert first.startswith(f"{with_rejects}: byte {begin}: invalid input syntax for type json")
     assert first.endswith(': {"cut": "off')
-    assert second.startswith(f"{file}: byte {begin + len(BAD) + 1}: invalid byte sequence")
+    begin += len(BAD) + 1
+    assert second.startswith(f"{with_rejects}: byte {begin}: invalid byte sequence")
     assert second.endswith(r': {"latin1": "caf\351"}')
     assert "are more than the 8 MB that a line may have" in third
     assert len(third) < 500
 
 
-def test_rejects_are_listed_for_machines(with_rejects: tuple[Database, Path]) -> None:
-    database, file = with_rejects
-    first, *others = [
-        json.loads(line) for line in database.loader("rejects", "--json").split("\n")[:-1]
-    ]
-    reason = first.pop("reason")
-    assert reason.startswith("invalid input syntax for type json")
+def test_rejects_are_listed_for_machines(loaded: Database, with_rejects: Path) -> None:
+    lines = loaded.loader("rejects", "--json").split("\n")[:-1]
+    first, *others = map(json.loads, lines)
+    assert first.pop("reason").startswith("invalid input syntax for type json")
     assert first == {
-        "file": str(file),
+        "file": str(with_rejects),
         "byte_offset": len(GOOD) + 1,
         "bytes": len(BAD),
         "beginning": BAD.decode(),
@@ -288,14 +265,14 @@ def test_a_rejected_line_cannot_write_to_the_terminal_as_it_likes(
     loaded: Database, tmp_path: Path
 ) -> None:
     file = write(tmp_path / "labels.jsonl", b"\x1b[2J\x07 not json \r over", GOOD)
-    loaded.loader("load", str(file))
+    loaded.loader("load", file)
     assert loaded.loader("rejects").removesuffix("\n").isprintable()
 
 
 @on_one_version
 def test_a_reader_of_rejects_may_go_away(loaded: Database, tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", *[BAD] * 3000)
-    loaded.loader("load", "--max-rejects=100%", str(file))
+    loaded.loader("load", "--max-rejects=100%", file)
     listing = start(loaded, "rejects")
     assert listing.stdout is not None
     listing.stdout.readline()
@@ -313,27 +290,21 @@ def mend(database: Database, bad: bytes, mended: bytes) -> None:
         assert changed.rowcount > 0
 
 
-def test_mended_lines_are_loaded_and_the_others_kept(with_rejects: tuple[Database, Path]) -> None:
-    database, _ = with_rejects
-    before = rejected(database)
-    assert "0 lines loaded, 3 still rejected" in database.loader("retry-rejects")
-    assert rejected(database) == before
-    mend(database, BAD, b'{"mended": true}')
+@pytest.mark.usefixtures("with_rejects")
+def test_mended_lines_are_loaded_and_the_others_kept(loaded: Database) -> None:
+    before = rejected(loaded)
+    assert "0 lines loaded, 3 still rejected" in loaded.loader("retry-rejects")
+    assert rejected(loaded) == before
+    mend(loaded, BAD, b'{"mended": true}')
     # Of an overlong line only the beginning is there, so it must not be loaded if that is JSON.
-    mend(database, overlong(1)[:KEPT_OF_OVERLONG_LINE], b'{"cut": true}')
-    assert "1 lines loaded, 2 still rejected" in database.loader("retry-rejects")
-    assert counts(database) == (3, 2)
-    assert [is_whole for _, _, is_whole in rejected(database)] == [True, False]
-    with database.connect() as connection:
-        newest = connection.execute(
-            """
-            select document, chunk_id in (select chunk_id from raw.loaded_chunks)
-            from raw.rekognition_responses order by response_id desc limit 1
-            """
-        ).fetchone()
-    assert newest == ({"mended": True}, True)
-    assert "0 lines loaded, 2 still rejected" in database.loader("retry-rejects")
-    assert counts(database) == (3, 2)
+    mend(loaded, overlong(1)[:KEPT_OF_OVERLONG_LINE], b'{"cut": true}')
+    assert "1 lines loaded, 2 still rejected" in loaded.loader("retry-rejects")
+    assert counts(loaded) == (3, 2)
+    assert [is_whole for _, _, is_whole in rejected(loaded)] == [True, False]
+    newest = "select document from raw.rekognition_responses order by response_id desc limit 1"
+    assert fetch(loaded, newest) == [({"mended": True},)]
+    assert "0 lines loaded, 2 still rejected" in loaded.loader("retry-rejects")
+    assert counts(loaded) == (3, 2)
 
 
 def test_the_mended_lines_of_several_chunks_are_entered_where_they_belong(
@@ -342,53 +313,47 @@ def test_the_mended_lines_of_several_chunks_are_entered_where_they_belong(
     for number in range(2):
         file = write(tmp_path / f"{number}.jsonl", *[GOOD, BAD, b'{"file": %d}' % number] * 20)
         cut_into(loaded, file, 100)
-        loaded.loader("load", str(file))
+        loaded.loader("load", file)
     assert counts(loaded) == (80, 40)
+    update = "update raw.rejected_lines set line = '{}' where byte_offset % 3 = 0"
     with loaded.connect() as connection:
-        connection.execute("update raw.rejected_lines set line = '{}' where byte_offset % 3 = 0")
-        (mended,) = connection.execute(
-            "select count(*) from raw.rejected_lines where line = '{}'"
-        ).fetchone()
+        mended = connection.execute(update).rowcount
     assert 0 < mended < 40
     loaded.loader("retry-rejects")
     assert counts(loaded) == (80 + mended, 40 - mended)
 
 
 def test_a_retried_line_is_not_loaded_again_with_its_file(
-    with_rejects: tuple[Database, Path],
+    loaded: Database, with_rejects: Path
 ) -> None:
-    database, file = with_rejects
-    mend(database, BAD, b"{}")
-    database.loader("retry-rejects")
-    assert "nothing to do" in database.loader("load", str(file))
-    assert counts(database) == (3, 2)
+    mend(loaded, BAD, b"{}")
+    loaded.loader("retry-rejects")
+    assert "nothing to do" in loaded.loader("load", with_rejects)
+    assert counts(loaded) == (3, 2)
 
 
-def test_two_retries_at_once_load_a_line_once(with_rejects: tuple[Database, Path]) -> None:
-    database, _ = with_rejects
-    mend(database, BAD, b'{"mended": true}')
-    with psycopg.connect(host=database.host, port=5432, user=ROLE, dbname=database.name) as holder:
+@pytest.mark.usefixtures("with_rejects")
+def test_two_retries_at_once_load_a_line_once(loaded: Database) -> None:
+    mend(loaded, BAD, b'{"mended": true}')
+    with loaded.connect() as holder, holder.transaction():
         holder.execute("select from raw.rejected_lines for update")
-        both = [start(database, "retry-rejects") for _ in range(2)]
-        with database.connect() as connection:
-            wait_until_blocked(connection, 2)
+        both = [start(loaded, "retry-rejects") for _ in range(2)]
+        wait_until_blocked(holder, 2)
     for retry in both:
         done = end(retry)
         assert done.returncode == 0, done.stderr
-    assert counts(database) == (3, 2)
+    assert counts(loaded) == (3, 2)
 
 
-def test_a_retry_waits_for_whoever_settles_the_responses(
-    with_rejects: tuple[Database, Path],
-) -> None:
+@pytest.mark.usefixtures("with_rejects")
+def test_a_retry_waits_for_whoever_settles_the_responses(loaded: Database) -> None:
     # machine_tags reads up to the last response id given out, after it has held this lock alone
     # for a moment. Lines that were given ids before and are committed later would never be read.
-    database, _ = with_rejects
-    mend(database, BAD, b"{}")
-    with database.connect() as connection:
+    mend(loaded, BAD, b"{}")
+    with loaded.connect() as connection:
         connection.execute("select pg_advisory_lock('raw.rekognition_responses'::regclass::bigint)")
-        retry = start(database, "retry-rejects")
+        retry = start(loaded, "retry-rejects")
         wait_until_blocked(connection)
         connection.execute("select pg_advisory_unlock_all()")
         assert end(retry).returncode == 0
-    assert counts(database) == (3, 2)
+    assert counts(loaded) == (3, 2)

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from conftest import PUT_IN_FORCE, Database, edit
+from loads import fetch
 
 from review.explain import explain
 from review.files import FOLDER, label_key, read
@@ -143,10 +144,9 @@ def test_the_queue_holds_what_nobody_has_reviewed(
 
 def test_a_second_refresh_counts_the_same(refreshed: Database) -> None:
     everything = "select * from refinery.int_label_accuracy_histogram order by 1, 2, 3"
-    with refreshed.connect() as connection:
-        before = connection.execute(everything).fetchall()
-        refreshed.build("run", "--selector", "refresh")
-        assert connection.execute(everything).fetchall() == before
+    before = fetch(refreshed, everything)
+    refreshed.build("run", "--selector", "refresh")
+    assert fetch(refreshed, everything) == before
 
 
 def test_the_queue_can_stop_a_refresh(refreshed: Database) -> None:

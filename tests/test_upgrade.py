@@ -10,26 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
-import psycopg
 import pytest
 from conftest import Database
+from loads import fetch, oids
 
 from loader.connect import PROJECT
 
 DUMP = Path(__file__).with_name("upgrade") / "version_0_1.sql.gz"
 LABELLED, CATALOGS = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
-PUBLISHED = [
-    (LABELLED, ["dog", "Cat"]),
-    (CATALOGS, ["Dog"]),
-]
+PUBLISHED = [(LABELLED, ["dog", "Cat"]), (CATALOGS, ["Dog"])]
 READ = """
 select identifier::text, array(select tag ->> 'name' from jsonb_array_elements(tags) as tag)
 from refinery.published_images
 order by identifier
 """
-STORE = (
-    "select identifier, names, accuracies, xmin::text, ctid::text from refinery.int_machine_labels"
-)
+STORE = "select names, accuracies, xmin::text, ctid::text from refinery.int_machine_labels"
 
 
 @pytest.fixture
@@ -52,7 +47,7 @@ def test_an_upgrade_keeps_data_and_views(version_0_1: Database) -> None:
         assert reads.result() > 10
         assert connection.execute(STORE).fetchall() == before
         version_0_1.build("run-operation", "drop_what_0_1_left")
-        assert relations_and_functions(connection) == written()
+        assert relations_and_functions(version_0_1) == written()
         assert connection.execute(READ).fetchall() == PUBLISHED
 
 
@@ -75,17 +70,10 @@ def read_until(database: Database, done: Event) -> int:
     return reads
 
 
-def relations_and_functions(connection: psycopg.Connection) -> list[str]:
+def relations_and_functions(database: Database) -> list[str]:
     """Return the names of what is in the target schema; one twice where two have it."""
-    found = connection.execute(
-        """
-        select relname from pg_class
-        where relnamespace = 'refinery'::regnamespace and relkind in ('r', 'v')
-        union all
-        select proname from pg_proc where pronamespace = 'refinery'::regnamespace
-        """
-    )
-    return sorted(name for (name,) in found)
+    query = "select proname from pg_proc where pronamespace = 'refinery'::regnamespace"
+    return sorted([*oids(database), *(name for (name,) in fetch(database, query))])
 
 
 def written() -> list[str]:

@@ -1,5 +1,6 @@
 -- Guards: merging loses nothing of the catalog's own tags but those that newer machine tags
--- replace, and keeps their order.
+-- replace, keeps their order, and puts each machine tag after them. Otherwise labels would be paid
+-- for and never be seen.
 with
 
 own as (
@@ -17,21 +18,11 @@ own as (
                 and machine.provider = element.tag ->> 'provider'
         )
     group by image.identifier
-),
-
-merged as (
-    select
-        own.identifier,
-        own.tags as own_tags,
-        jsonb_path_query_array(
-            image.tags,
-            '$[0 to $last]',
-            jsonb_build_object('last', jsonb_array_length(own.tags) - 1)
-        ) as first_tags
-    from own
-    left join {{ ref('catalog_images') }} as image using (identifier)
 )
 
 select identifier
-from merged
-where first_tags is distinct from own_tags
+from {{ ref('stg_catalog__images') }}
+left join own using (identifier)
+left join {{ ref('machine_tags') }} as machine using (identifier)
+left join {{ ref('catalog_images') }} as merged using (identifier)
+where merged.tags is distinct from coalesce(own.tags, '[]') || coalesce(machine.tags, '[]')
