@@ -252,14 +252,14 @@ def test_a_command_puts_the_policy_in_force(project: Database, command: tuple[st
 def test_a_seed_that_fails_leaves_the_earlier_policy_in_force(project: Database) -> None:
     """Half of an edit might show what neither the earlier policy nor the new one shows."""
     policy = "select * from refinery.int_label_policy_in_force"
+    before = fetch(project, policy)
     with project.connect() as connection:
-        before = connection.execute(policy).fetchall()
         connection.execute("alter table refinery.included_labels rename label to name")
         try:
             connection.execute("delete from refinery.denied_tag_patterns")
             done = project.dbt("seed", "--select", "included_labels")
             assert done.returncode != 0
-            assert connection.execute(policy).fetchall() == before
+            assert fetch(project, policy) == before
         finally:
             connection.execute("alter table refinery.included_labels rename name to label")
             project.build("seed")

@@ -94,6 +94,5 @@ def test_a_project_with_the_package_publishes_the_same_tags(
 
 def dbt(database: Database, folder: Path, *arguments: str) -> None:
     """Run dbt in another project's folder, as a program: it has another project in memory."""
-    program = Path(sys.executable).with_name("dbt")
-    done = database.run(program, *arguments, "--log-level-file", "none", folder=folder)
+    done = database.run(Path(sys.executable).with_name("dbt"), *arguments, folder=folder)
     assert done.returncode == 0, done.stdout

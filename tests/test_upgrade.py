@@ -1,7 +1,6 @@
 """A database of version 0.1 goes on after `dbt build`.
 
-upgrade/version_0_1.sql.gz is what pg_dump 15 made of one (--inserts, no comments): two images, two
-lines of a label file, a policy of three labels.
+upgrade/version_0_1.sql.gz is pg_dump 15's of one (--inserts): two images, two lines, three labels.
 """
 
 import gzip
