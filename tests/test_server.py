@@ -98,7 +98,7 @@ def test_with_an_own_server_no_other_is_started(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PGHOST", "/nowhere")
     done = CliRunner().invoke(main, ["server", "start"])
     assert done.exit_code == 1
-    assert "left alone" in done.stderr
+    assert "that server is used instead" in done.stderr
 
 
 def test_env_resolves_a_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
