@@ -31,6 +31,7 @@ labelled as (
     left join lateral (
         select
             {{ function('label_key') }}(decided_labels.label) as label_key,
+            -- sqlfluff takes the collation for a column.
             min(decided_labels.label collate "C") as label,  -- noqa: RF03
             max(decided_labels.accuracy) as accuracy
         from decided_labels
