@@ -17,7 +17,7 @@ from loader.files import LabelFile, find_files
 from loader.load import load_files
 from loader.schema import create_schema
 from trial.catalog import catalog_origin, load_catalog, read_header
-from trial.environment import connection_environment, password
+from trial.environment import dbt_environment
 from trial.sample import FOLDER, write_sample
 from trial.server import Server
 
@@ -130,9 +130,8 @@ def build() -> None:
 
 def run_program(*command: str | Path) -> int:
     """Run one of the project's programs, pass on what it said, and return its exit status."""
-    environment = os.environ | connection_environment() | password()
     with subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
+        command, cwd=PROJECT, env=os.environ | dbt_environment(), stdout=subprocess.PIPE, text=True
     ) as program:
         try:
             said, _ = program.communicate()
