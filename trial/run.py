@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -131,11 +132,18 @@ def build() -> None:
 def run_program(*command: str | Path) -> int:
     """Run one of the project's programs, pass on what it said, and return its exit status."""
     with subprocess.Popen(
-        command, cwd=PROJECT, env=os.environ | dbt_environment(), stdout=subprocess.PIPE, text=True
+        command,
+        cwd=PROJECT,
+        env=os.environ | dbt_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,  # so that Ctrl-C reaches it by us alone
     ) as program:
         try:
             said, _ = program.communicate()
         except KeyboardInterrupt:
+            program.send_signal(signal.SIGINT)
             program.communicate()  # dbt cancels what runs in Postgres, and says so at length
             raise
     if said:
