@@ -79,6 +79,8 @@ def connect() -> Iterator[psycopg.Connection]:
 def open_connection(statement_timeout: str = "0") -> psycopg.Connection:
     """Open a connection in autocommit mode, so that each transaction is an explicit block."""
     where = {} if has_own_server() else embedded_parameters()
+    if (host := os.environ.get("PGHOST")) and not os.environ.get("PGSERVICE"):
+        where["host"] = host  # as libpq has it too, but psycopg would not name it in its errors
     if not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
         where["dbname"] = DATABASE
     connection = psycopg.connect(
@@ -103,7 +105,7 @@ def open_connection(statement_timeout: str = "0") -> psycopg.Connection:
 
 def unreachable(error: psycopg.OperationalError) -> str:
     """Return what to do about a database that does not answer."""
-    reason = " ".join(str(error).split())
+    reason = " ".join(str(error).split()).rstrip(".?")
     if has_own_server():
         return f"no connection: {reason}. Check PGHOST, PGPORT, PGUSER, PGDATABASE and PGPASSWORD."
     return (

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import BINARIES
 
-from loader.connect import PROJECT
+from loader.connect import PROJECT, connect
 from loader.errors import UserError
 from trial.cli import main
 from trial.server import MARK, Server, find_binaries
@@ -224,6 +224,20 @@ def test_two_may_start_it_at_once(fresh: Server) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(Server.start, (fresh, Server(fresh.home))))
     assert fresh.is_up()
+
+
+def test_a_path_that_postgres_cannot_cope_with_is_refused(fresh: Server, tmp_path: Path) -> None:
+    odd = tmp_path / 'with "quotes" and $dollars'
+    odd.symlink_to(find_binaries())
+    with pytest.raises(UserError, match="move the project"):
+        Server(fresh.home, odd).start()
+
+
+def test_a_host_that_is_unknown_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGSERVICE", raising=False)
+    monkeypatch.setenv("PGHOST", "nowhere.invalid")
+    with pytest.raises(UserError, match=r"failed to resolve host 'nowhere\.invalid'"), connect():
+        pass
 
 
 def test_binaries_that_are_not_there_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

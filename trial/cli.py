@@ -92,13 +92,14 @@ def sample(folder: Path) -> None:
 
 @main.command("load-catalog")
 @click.argument("file", type=click.Path(path_type=Path))
-def load_catalog_(file: Path) -> None:
+@click.option("--may-shrink", is_flag=True, help="Also if less than half of the images are left.")
+def load_catalog_(file: Path, may_shrink: bool) -> None:
     """Make catalog.image hold a catalog file.
 
     FILE is a .csv or .tsv with a header, or one of these with .gz.
     """
     with connect() as connection:
-        rows = load_catalog(connection, file)
+        rows = load_catalog(connection, file, may_shrink=may_shrink)
     if rows is None:
         log.info("%s: catalog.image holds it already, nothing to do", file)
     else:

@@ -201,11 +201,18 @@ def print_summary(connection: psycopg.Connection, is_changed: bool) -> None:
     lines = [f"{count:>12}  {what}" for count, what in rows]
     if not is_changed:
         lines += ["", "Nothing has changed since the last run."]
-    print("", *lines, "", NEXT, sep="\n", flush=True)
+    print("", *lines, "", NEXT, sep="\n")
+    if is_sample(catalog_origin(connection).file):
+        print(OWN_FILES, flush=True)
+    elif not has_own_server():
+        print(WAY_BACK, flush=True)
 
 
 NEXT = """\
 Next: make psql                        look into published_images and tag_decisions
       make galleries                   a page of each label's images, for reviewers
-      .venv/bin/dbt seed               after an edit in seeds/label_policy: it is live
-      make run LABELS=… CATALOG=…      the same with your own files"""
+      .venv/bin/dbt seed               after an edit in seeds/label_policy: it is live"""
+OWN_FILES = "      make run LABELS=… CATALOG=…      the same with your own files"
+WAY_BACK = """\
+      .venv/bin/python -m trial server remove
+                                       throws this database away: make run is the sample's again"""

@@ -116,7 +116,14 @@ class Server:
     def _bin(self) -> Path:
         found = self.binaries or find_binaries()
         is_packaged = found.parent.name == "pginstall"
-        return _copy_binaries(found, self._real_home) if self._is_root and is_packaged else found
+        used = _copy_binaries(found, self._real_home) if self._is_root and is_packaged else found
+        for path in (used, self._real_home):
+            if set(str(path)) & set('"$`\\\n'):
+                raise UserError(
+                    f"{path}: Postgres' programs cannot cope with a path that has one of \" $ ` \\ "
+                    "in it; move the project"
+                )
+        return used
 
     @property
     def _is_root(self) -> bool:
