@@ -1,6 +1,7 @@
 """The libpq variables that lead programs to the database which the loader uses."""
 
 import os
+from pathlib import Path
 
 from psycopg.pq import Conninfo
 
@@ -32,7 +33,7 @@ def dbt_environment() -> dict[str, str]:
     No more, because dbt parses the whole project anew where another variable is set: after
     `make run` the user's own `dbt run` would wait for that.
     """
-    if not has_own_server():
+    if not has_own_server() and Path("/proc/self/cwd").exists():
         return {}
     by_itself = {"PGPORT": "5432", "PGUSER": os.environ.get("USER", ROLE), "PGDATABASE": DATABASE}
     found = {

@@ -213,10 +213,13 @@ class Server:
         """Return the process id of this data folder's server; None if none runs."""
         pid, folder = self._pid_file()
         try:
-            command = Path(f"/proc/{int(pid)}/cmdline").read_bytes()
+            os.kill(int(pid), 0)
         except (OSError, ValueError):
             return None
-        return int(pid) if b"postgres" in command and not self._is_elsewhere(folder) else None
+        # By now it may be another program's; macOS, which has no /proc, takes it at its word.
+        command = Path("/proc", pid, "cmdline")
+        is_postgres = not command.exists() or b"postgres" in command.read_bytes()
+        return int(pid) if is_postgres and not self._is_elsewhere(folder) else None
 
     def _pid_file(self) -> tuple[str, str]:
         """Return what a server that runs, or was killed, wrote: its process id and data folder."""
