@@ -21,6 +21,11 @@ export LABELS CATALOG IMAGE EACH SEED
 help: ## list these commands
 	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
+# A virtual environment knows its path: one that was copied, or moved, with the project is made anew.
+ifneq ($(shell cat $(VENV)/installed 2>/dev/null),$(CURDIR))
+.PHONY: $(VENV)/installed
+endif
+
 install: $(VENV)/installed ## make the virtual environment from requirements.lock
 
 $(VENV)/installed: requirements.lock
@@ -30,7 +35,7 @@ $(VENV)/installed: requirements.lock
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --disable-pip-version-check \
 		--requirement requirements.lock
-	@touch $@
+	@pwd -P >$@
 
 run: install ## from label files to published tags; LABELS=… CATALOG=… for your own files
 	@$(BIN)/python -m trial run --labels "$$LABELS" --catalog "$$CATALOG"

@@ -1,6 +1,9 @@
 """`python -m loader`."""
 
-from loader.cli import cli
+from loader import interrupts
 
 if __name__ == "__main__":
+    interrupts.end_at_once()  # while the imports below take their second
+    from loader.cli import cli
+
     cli(prog_name="python -m loader")

@@ -14,7 +14,10 @@ from loader.errors import UserError
 
 PROJECT = Path(__file__).resolve().parent.parent
 # The embedded server's, as in profiles.yml.
-SOCKET = PROJECT / ".postgres" / "socket"
+HOME = PROJECT / ".postgres"
+# The file in a home that names the link to it; there is one for root alone.
+OWNER = "owner"
+SOCKET_PATH_BYTES = 107
 ROLE = "refinery"
 DATABASE = "refinery"
 
@@ -33,10 +36,24 @@ def has_own_server() -> bool:
     return any(os.environ.get(name) for name in OWN_SERVER)
 
 
-def embedded_parameters() -> dict[str, str]:
+def owner_of(home: Path) -> Path:
+    """Return the link that a home belongs to; a home that is no link belongs to itself."""
+    owner = home / OWNER
+    return Path(owner.read_text()) if home.is_symlink() and owner.exists() else home
+
+
+def _socket_folder(home: Path) -> str:
+    """Return the folder of a home's socket, from here on if its path is too long for a socket."""
+    folder = home.resolve() / "socket"
+    if len(os.fsencode(folder / ".s.PGSQL.5432")) <= SOCKET_PATH_BYTES:
+        return str(folder)
+    return f"/proc/self/cwd/{os.path.relpath(folder)}"
+
+
+def embedded_parameters(home: Path = HOME) -> dict[str, str]:
     """Return the libpq parameters of a connection to the embedded server, running or not."""
     return {
-        "host": str(SOCKET.resolve()),
+        "host": _socket_folder(home),
         "port": "5432",
         "user": ROLE,
         "dbname": DATABASE,
@@ -46,6 +63,11 @@ def embedded_parameters() -> dict[str, str]:
 @contextmanager
 def connect() -> Iterator[psycopg.Connection]:
     """Open a connection for a while; raises UserError if there is none to be had."""
+    if not has_own_server() and owner_of(HOME) != HOME:
+        raise UserError(
+            f"the embedded server of {HOME} belongs to {owner_of(HOME)}: "
+            "`python -m trial server start` gives this folder its own"
+        )
     try:
         connection = open_connection()
     except psycopg.OperationalError as error:
@@ -57,6 +79,8 @@ def connect() -> Iterator[psycopg.Connection]:
 def open_connection(statement_timeout: str = "0") -> psycopg.Connection:
     """Open a connection in autocommit mode, so that each transaction is an explicit block."""
     where = {} if has_own_server() else embedded_parameters()
+    if (host := os.environ.get("PGHOST")) and not os.environ.get("PGSERVICE"):
+        where["host"] = host  # as libpq has it too, but psycopg would not name it in its errors
     if not (os.environ.get("PGDATABASE") or os.environ.get("PGSERVICE")):
         where["dbname"] = DATABASE
     connection = psycopg.connect(
@@ -81,7 +105,7 @@ def open_connection(statement_timeout: str = "0") -> psycopg.Connection:
 
 def unreachable(error: psycopg.OperationalError) -> str:
     """Return what to do about a database that does not answer."""
-    reason = " ".join(str(error).split())
+    reason = " ".join(str(error).split()).rstrip(".?")
     if has_own_server():
         return f"no connection: {reason}. Check PGHOST, PGPORT, PGUSER, PGDATABASE and PGPASSWORD."
     return (

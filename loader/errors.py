@@ -3,9 +3,17 @@
 import click
 import psycopg
 
+from loader import interrupts
+
 
 class UserError(click.ClickException):
     """Something the user can mend; the message says what is wrong and what to do."""
+
+
+class UserInterruptError(UserError):
+    """Ctrl-C."""
+
+    exit_code = interrupts.EXIT_STATUS
 
 
 class Commands(click.Group):
@@ -14,8 +22,9 @@ class Commands(click.Group):
     def invoke(self, context: click.Context) -> object:
         """Run a command; raises UserError for what Postgres refuses and for Ctrl-C."""
         try:
-            return super().invoke(context)
+            with interrupts.raised():
+                return super().invoke(context)
         except psycopg.Error as error:
             raise UserError(f"the database says: {' '.join(str(error).split())}") from None
         except KeyboardInterrupt:
-            raise UserError("interrupted; run the same command again to go on") from None
+            raise UserInterruptError(interrupts.SENTENCE) from None

@@ -1,6 +1,9 @@
-"""What `python -m review` runs."""
+"""`python -m review`."""
 
-from review.cli import cli
+from loader import interrupts
 
 if __name__ == "__main__":
-    cli()
+    interrupts.end_at_once()  # while the imports below take their second
+    from review.cli import cli
+
+    cli(prog_name="python -m review")

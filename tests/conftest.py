@@ -17,12 +17,12 @@ import psycopg
 import pytest
 from pytest_postgresql.janitor import DatabaseJanitor
 
-from loader.connect import OWN_SERVER
+from loader.connect import OWN_SERVER, PROJECT
 from loader.schema import create_schema
 from review.files import FOLDER
 from trial.catalog import load_catalog
 from trial.sample import write_sample
-from trial.server import PROJECT, ROLE, Server, find_binaries
+from trial.server import ROLE, Server, find_binaries
 
 # What `dbt seed` ends with, for tests that fill the seeds' tables themselves.
 PUT_IN_FORCE = """

@@ -2,7 +2,9 @@
 
 import gzip
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from conftest import Database
@@ -63,6 +65,8 @@ def test_a_tsv_is_what_postgres_writes(database: Database, csv: Path) -> None:
     ("content", "words"),
     [
         (b"identifier,provider\n", "lacks the column tags"),
+        (b"identifier,provider,tags\n", "has a header and no rows"),
+        (CATALOG.replace(b"title", b"title,,", 1), "the first line names no column 5"),
         (CATALOG + CATALOG.splitlines()[1] + b"\n", "has an identifier twice"),
         (CATALOG.replace(b'[{""name', b'{{""name'), "line 2, column tags"),
         (CATALOG.replace(b"title", b"headline", 1), '"headline" of relation "image" does not'),
@@ -82,6 +86,46 @@ def test_a_bad_catalog_changes_nothing(
     load(database, csv)
     with pytest.raises(UserError, match=words):
         load(database, bad)
+    assert len(catalog_rows(database)) == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (
+            lambda whole: whole[: len(whole) // 2],
+            "is damaged: .* ended before the end-of-stream marker.* anew",
+        ),
+        (lambda whole: whole + b"more", "is damaged: Not a gzipped file.* anew"),
+        (lambda whole: whole[:30] + b"\xff\xff" + whole[32:], "is no catalog file, or is damaged"),
+    ],
+    ids=["cut off", "followed by more", "altered"],
+)
+def test_a_damaged_catalog_is_named(
+    database: Database, csv: Path, damage: Callable[[bytes], bytes], words: str
+) -> None:
+    rows = (f"{UUID(int=number)},flickr,{number}\n".encode() for number in range(20_000))
+    compressed = csv.with_name("large.csv.gz")
+    whole = gzip.compress(b"identifier,provider,tags\n" + b"".join(rows))
+    compressed.write_bytes(damage(whole))
+    with pytest.raises(UserError, match=f"large.csv.gz {words}"):
+        load(database, compressed)
+    assert fetch(database, "select to_regclass('catalog.image')") == [(None,)]
+
+
+def test_a_catalog_that_has_shrunk_is_loaded_only_if_it_is_meant(
+    database: Database, csv: Path
+) -> None:
+    large = csv.with_name("large.csv")
+    rows = (f"{UUID(int=number)},flickr,\n".encode() for number in range(5))
+    large.write_bytes(b"identifier,provider,tags\n" + b"".join(rows))
+    load(database, large)
+    done = database.run(sys.executable, "-m", "trial", "load-catalog", csv)
+    assert done.returncode == 1
+    assert "has 2 images and catalog.image 5" in done.stderr
+    assert len(catalog_rows(database)) == 5
+    done = database.run(sys.executable, "-m", "trial", "load-catalog", "--may-shrink", csv)
+    assert done.returncode == 0
     assert len(catalog_rows(database)) == 2
 
 

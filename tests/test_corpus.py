@@ -18,8 +18,9 @@ from loads import cut_into, fails, fetch
 from psycopg import sql
 
 from loader.chunks import BYTE_ORDER_MARK
+from loader.connect import PROJECT
 from trial.sample import write_labels
-from trial.server import PROJECT, Server
+from trial.server import Server
 
 SEED = 20_240
 MUTATED_LINES = 20_000

@@ -13,7 +13,8 @@ import yaml
 from conftest import SUMMARY, Database
 from loads import fetch, oids, wait_for
 
-from trial.server import PROJECT, Server
+from loader.connect import PROJECT
+from trial.server import Server
 
 # What may stand in a properties file. dbt does not check: it drops what it does not know, so a
 # misspelt `data_test` would be a test that never runs.

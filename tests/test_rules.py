@@ -38,8 +38,9 @@ from benchmarks.reading_of_the_rules import (
     published,
     winners,
 )
+from loader.connect import PROJECT
 from trial.catalog import load_catalog
-from trial.server import PROJECT, Server
+from trial.server import Server
 
 REAL_DATA = PROJECT.parent / "shared" / "data"
 OWN_POLICY = PROJECT / "seeds" / "label_policy"

@@ -1,6 +1,7 @@
 """`make run` as a newcomer sees it, on a server of the user's own."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import LiteralString
@@ -9,6 +10,8 @@ import pytest
 from conftest import Database
 from psycopg import sql
 
+from loader.connect import OWN_SERVER, PROJECT
+from trial.environment import dbt_environment
 from trial.sample import write_sample
 from trial.server import Server
 
@@ -115,6 +118,44 @@ def test_the_users_own_table_is_used_with_its_own_columns(user: Database) -> Non
     with user.connect() as connection:
         (row,) = connection.execute("select * from refinery.published_images").fetchall()
     assert row[1:] == ("flickr", 5, [{"name": "cat", "provider": "flickr"}], [])
+
+
+def test_lines_appear_in_order_in_one_file(user: Database) -> None:
+    own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider, '[]'::jsonb as tags")
+    done = subprocess.run(
+        [sys.executable, "-m", "trial", "run"],
+        cwd=PROJECT,
+        env=user.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    beginnings = ("6 files", "No files", "▸ Loading", "▸ Building", "           0  lines", "Next: ")
+    places = [done.stdout.index(beginning) for beginning in beginnings]
+    assert places == sorted(places)
+
+
+def test_dbt_by_itself_parses_nothing_anew(
+    user: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards: dbt parses all again, for 5 s, where an environment variable is another."""
+    own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider, '[]'::jsonb as tags")
+    monkeypatch.setattr(
+        Database,
+        "environment",
+        {name: value for name, value in user.environment.items() if name != "PGPORT"},
+    )
+    assert run(user)[0] == 0
+    (tmp_path / "dbt.log").unlink()
+    assert user.run(Path(sys.executable).with_name("dbt"), "seed").returncode == 0
+    assert "no changes found, skipping parsing" in (tmp_path / "dbt.log").read_text()
+
+
+def test_dbt_is_told_nothing_of_the_embedded_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OWN_SERVER:
+        monkeypatch.delenv(name, raising=False)
+    assert dbt_environment() == {}
 
 
 def test_an_image_that_is_there_twice_is_an_error(user: Database) -> None:

@@ -1,25 +1,33 @@
 """The embedded server: started, asked, stopped, and in the way."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
 from click.testing import CliRunner
 from conftest import BINARIES
 
+from loader.connect import PROJECT, connect
 from loader.errors import UserError
 from trial.cli import main
-from trial.server import Server, find_binaries
+from trial.server import MARK, Server, find_binaries
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Server]:
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     # A path longer than a socket's may be, in a folder that only its owner can enter.
     folder = tmp_path / ("long" * 30)
     folder.mkdir(mode=0o700)
+    monkeypatch.chdir(folder)  # as each command is run in its project's folder
     server = Server(folder / "home")
     yield server
     server.remove()
@@ -27,13 +35,13 @@ def fresh(tmp_path: Path) -> Iterator[Server]:
 
 def test_start_and_stop_can_be_repeated(fresh: Server) -> None:
     assert not fresh.is_up()
-    for _ in range(2):
-        fresh.start()
+    for started in (True, False):
+        assert fresh.start() is started
         assert fresh.is_up()
     with psycopg.connect(**fresh.parameters()) as connection:
         connection.execute("create table kept (is_there boolean)")
-    for _ in range(2):
-        fresh.stop()
+    for stopped in (True, False):
+        assert fresh.stop() is stopped
         assert not fresh.is_up()
     fresh.start()
     with psycopg.connect(**fresh.parameters()) as connection:
@@ -50,10 +58,15 @@ def test_it_listens_on_no_port_and_lets_nobody_else_in(fresh: Server) -> None:
 
 def test_it_starts_after_it_was_killed(fresh: Server) -> None:
     fresh.start()
-    pid = int((fresh.data / "postmaster.pid").read_text().split()[0])
-    os.kill(pid, signal.SIGKILL)
+    kill(fresh)
     fresh.start()
     assert fresh.is_up()
+
+
+def kill(server: Server) -> None:
+    """Kill a server as the kernel does when memory is short; its processes linger."""
+    pid = int((server.data / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_it_starts_after_the_socket_folder_was_swept_away(fresh: Server) -> None:
@@ -74,18 +87,157 @@ def test_a_data_folder_of_another_version_is_left_alone(fresh: Server) -> None:
         Server(fresh.home, other).start()
 
 
-def test_a_data_folder_in_use_says_so(
-    fresh: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("trial.server.LINGER_SECONDS", 1)  # it may be one that was just killed
+def copy_of(server: Server) -> Server:
+    """Copy a project's folder as people do, with all that is in it."""
+    copy = server.home.with_name("copy")
+    subprocess.run(["/bin/cp", "-a", server.home, copy], check=True)
+    return Server(copy)
+
+
+def databases(server: Server) -> set[str]:
+    with psycopg.connect(**server.parameters()) as connection:
+        return {name for (name,) in connection.execute("select datname from pg_database")}
+
+
+def administer(server: Server, statement: LiteralString) -> None:
+    with psycopg.connect(**server.parameters(), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def test_a_copy_of_one_that_runs_is_none(fresh: Server) -> None:
     fresh.start()
-    second = Server(tmp_path / "second")
-    second._make_home()
-    second.data.symlink_to(fresh.data)
-    with pytest.raises(UserError, match=r"lock file .* already exists"):
-        second.start()
-    second.data.unlink()
-    second.remove()
+    administer(fresh, "create database original")
+    copy = copy_of(fresh)
+    try:
+        assert not copy.is_up()
+        assert copy.stop() is False
+        if os.geteuid() == 0:
+            copy.start()  # a server of its own
+            assert "original" not in databases(copy)
+        else:
+            with pytest.raises(UserError, match="may be torn"):
+                copy.start()
+    finally:
+        copy.remove()
+    assert fresh.is_up()
+    assert "original" in databases(fresh)
+    assert not copy.home.exists()
+
+
+def test_a_copy_of_one_that_was_stopped_has_its_own_data(fresh: Server) -> None:
+    fresh.start()
+    fresh.stop()
+    copy = copy_of(fresh)
+    try:
+        copy.start()
+        administer(copy, "create database copied")
+        assert not fresh.is_up()
+        assert fresh.start()
+        assert fresh.data != copy.data
+        assert "copied" not in databases(fresh)
+        assert "copied" in databases(copy)
+    finally:
+        copy.remove()
+    assert fresh.is_up()
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["running", "killed"])
+def test_a_moved_one_is_still_itself(fresh: Server, runs: bool) -> None:
+    fresh.start()
+    administer(fresh, "create database mine")
+    if not runs:
+        kill(fresh)
+    moved = Server(fresh.home.rename(fresh.home.with_name("moved")))
+    assert moved.start() is not runs
+    assert "mine" in databases(moved)
+    moved.remove()
+    assert not fresh.is_up()
+
+
+def test_what_0_2_made_goes_on(fresh: Server, tmp_path: Path) -> None:
+    """Its socket lay in a folder of its own, to which a link led."""
+    fresh.start()
+    administer(fresh, "create database mine")
+    fresh.stop()
+    (fresh.home / "owner").unlink(missing_ok=True)
+    (fresh.home / "socket").rmdir()
+    (tmp_path / "sockets").mkdir()
+    (fresh.home / "socket").symlink_to(tmp_path / "sockets")
+    fresh.start()
+    assert "mine" in databases(fresh)
+    assert not (tmp_path / "sockets").exists()
+
+
+def test_it_is_complete_or_made_anew_when_killed_on_the_way(fresh: Server) -> None:
+    """Guards: a half-made one would listen on a port, and let everybody in."""
+    program = "import sys; from pathlib import Path; from trial.server import Server; "
+    program += "Server(Path(sys.argv[1])).start()"
+    for seconds in (0.5, 1, 1.5, 2):
+        starting = subprocess.Popen(
+            [sys.executable, "-c", program, fresh.home], start_new_session=True, cwd=PROJECT
+        )
+        time.sleep(seconds)
+        os.killpg(starting.pid, signal.SIGKILL)
+        starting.wait()
+        again = Server(fresh.home)
+        again.start()
+        with psycopg.connect(**again.parameters()) as connection:
+            assert connection.execute("show listen_addresses").fetchone() == ("",)
+        again.remove()
+
+
+@pytest.mark.parametrize("ran", [True, False], ids=["ran", "never ran"])
+def test_a_data_folder_without_our_settings_gets_them(fresh: Server, ran: bool) -> None:
+    fresh.start()
+    administer(fresh, "create database mine")
+    fresh.stop()
+    settings = fresh.data / "postgresql.conf"
+    settings.write_text(settings.read_text().partition(MARK)[0])
+    if not ran:
+        (fresh.data / "postmaster.opts").unlink()
+    fresh.start()
+    with psycopg.connect(**fresh.parameters()) as connection:
+        assert connection.execute("show listen_addresses").fetchone() == ("",)
+    assert ("mine" in databases(fresh)) is ran
+
+
+def test_a_damaged_pid_file_is_mended(fresh: Server) -> None:
+    fresh.start()
+    for text in ("", "no number\n", "1\n/\n"):
+        fresh.stop()
+        (fresh.data / "postmaster.pid").write_text(text)
+        fresh.start()
+        assert fresh.is_up()
+
+
+def test_it_can_be_reached_again_after_its_socket_was_swept_away(fresh: Server) -> None:
+    fresh.start()
+    shutil.rmtree(fresh.home / "socket")
+    assert not fresh.is_up()
+    fresh.start()
+    assert fresh.is_up()
+
+
+def test_two_may_start_it_at_once(fresh: Server) -> None:
+    fresh.start()
+    kill(fresh)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Server.start, (fresh, Server(fresh.home))))
+    assert fresh.is_up()
+
+
+def test_a_path_that_postgres_cannot_cope_with_is_refused(fresh: Server, tmp_path: Path) -> None:
+    odd = tmp_path / 'with "quotes" and $dollars'
+    odd.symlink_to(find_binaries())
+    with pytest.raises(UserError, match="move the project"):
+        Server(fresh.home, odd).start()
+
+
+def test_a_host_that_is_unknown_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGSERVICE", raising=False)
+    monkeypatch.setenv("PGHOST", "nowhere.invalid")
+    with pytest.raises(UserError, match=r"failed to resolve host 'nowhere\.invalid'"), connect():
+        pass
 
 
 def test_binaries_that_are_not_there_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
-"""Run `python -m trial`."""
+"""`python -m trial`."""
 
-from trial.cli import main
+from loader import interrupts
 
 if __name__ == "__main__":
-    main()
+    interrupts.end_at_once()  # while the imports below take their second
+    from trial.cli import main
+
+    main(prog_name="python -m trial")

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import re
+import shlex
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ NEEDED_COLUMNS = ("identifier", "provider", "tags")
 DDL = Path(__file__).with_name("catalog.sql")
 # What COPY needs to know of each kind of file. A .tsv is what Postgres' own COPY TO writes.
 FORMATS = {".csv": "csv", ".tsv": "text"}
+
+# A catalog grows; one that has lost more is a file that was cut off, or the wrong one.
+LEAST_SHARE = 0.5
 
 # The table's comment says which file it holds: a table without it is the user's own.
 _MARK = "Loaded by label-refinery from {file} ({fingerprint})"
@@ -46,11 +50,14 @@ def catalog_origin(connection: psycopg.Connection) -> Origin:
     return Origin(exists, mark[1], mark[2]) if mark else Origin(exists)
 
 
-def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
+def load_catalog(
+    connection: psycopg.Connection, path: Path, *, may_shrink: bool = False
+) -> int | None:
     """Make catalog.image hold what the file holds, in one transaction.
 
     Returns the number of rows, or None if it holds this file already. A table that was not made
-    by this function is never touched.
+    by this function is never touched, and one that would lose most of its rows only if it
+    `may_shrink`.
     """
     columns = read_header(path)
     known_by = fingerprint(path)
@@ -64,9 +71,16 @@ def load_catalog(connection: psycopg.Connection, path: Path) -> int | None:
         return None
     with connection.transaction():
         connection.execute(DDL.read_bytes())
+        (before,) = connection.execute("select count(*) from catalog.image").fetchone() or (0,)
         with _open(path) as file:
             connection.execute("truncate catalog.image")
             rows = _copy(connection, path, file, columns)
+        if rows < before * LEAST_SHARE and not may_shrink:
+            raise UserError(
+                f"{path} has {rows:,} images and catalog.image {before:,}: it may be cut off, so "
+                "nothing was loaded. If it is what you mean: "
+                f"python -m trial load-catalog --may-shrink {shlex.quote(str(path))}"
+            )
         _write_mark(connection, path, known_by)
     connection.execute("analyze catalog.image")
     return rows
@@ -91,21 +105,31 @@ def _format(path: Path) -> str:
 
 
 def read_header(path: Path) -> list[str]:
-    """Return the columns of a catalog file; raises UserError if it is none."""
+    """Return the columns of a catalog file; raises UserError if it is none or has no rows."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name the catalog file in it")
     check_readable(path)
     delimiter = "," if _format(path) == "csv" else "\t"
     try:
         with _open(path) as file:
             header = file.readline().decode("utf-8-sig").rstrip("\r\n")
+            has_rows = file.readline().strip() != b""
         columns = next(csv.reader([header], delimiter=delimiter), [])
     except (*read_errors(), csv.Error) as error:
-        raise UserError(f"{path} is no catalog file: its header is no text ({error})") from None
+        raise UserError(f"{path} is no catalog file, or is damaged: {error}") from None
     missing = [column for column in NEEDED_COLUMNS if column not in columns]
     if missing:
         raise UserError(
             f"{path} lacks the column {', '.join(missing)}: its first line must name the columns, "
             f"{', '.join(NEEDED_COLUMNS)} among them"
         )
+    if "" in columns:
+        raise UserError(
+            f"{path}: the first line names no column {columns.index('') + 1}; a comma too many, in "
+            "each line, is often a spreadsheet's"
+        )
+    if not has_rows:
+        raise UserError(f"{path} has a header and no rows; nothing was loaded")
     return columns
 
 
@@ -135,5 +159,7 @@ def _copy(connection: psycopg.Connection, path: Path, file: BinaryIO, columns: l
             f"{path}: {error.diag.message_primary} ({''.join(where)}). Nothing was loaded; mend "
             "that line and try again."
         ) from None
-    except (EOFError, OSError) as error:
-        raise UserError(f"{path} cannot be read to its end: {error}. Nothing was loaded.") from None
+    except read_errors() as error:
+        raise UserError(
+            f"{path} is damaged: {error}. Nothing was loaded; fetch it, or compress it, anew."
+        ) from None

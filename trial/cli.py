@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from loader.connect import connect, has_own_server
+from loader.connect import PROJECT, connect, has_own_server
 from loader.errors import Commands, UserError
 from trial import run as make_run
 from trial.catalog import load_catalog
@@ -49,13 +49,26 @@ def server(action: str) -> None:
     env prints `export PGHOST=…` lines for eval; remove stops it and deletes its data.
     """
     if action == "env":
-        for name, value in connection_environment().items():
+        where = connection_environment()
+        if where["PGHOST"].startswith("/proc/self/"):
+            raise UserError(
+                f"the path of {PROJECT} is too long for a socket's, so that other programs cannot "
+                "connect; `make psql` can, or move the project"
+            )
+        for name, value in where.items():
             click.echo(f"export {name}={shlex.quote(value)}")
         return
     if action == "start" and has_own_server():
         raise UserError("PGHOST, PGHOSTADDR or PGSERVICE is set: that server is used instead")
     embedded = Server.of_project()
-    {"start": embedded.start, "stop": embedded.stop, "remove": embedded.remove}[action]()
+    if action == "start":
+        said = "started" if embedded.start() else "runs already"
+    elif action == "stop":
+        said = "stopped" if embedded.stop() else "was not running"
+    else:
+        embedded.remove()
+        said = "removed, with its data"
+    log.info("the embedded Postgres in %s: %s", embedded.home, said)
 
 
 @main.command()
@@ -79,13 +92,14 @@ def sample(folder: Path) -> None:
 
 @main.command("load-catalog")
 @click.argument("file", type=click.Path(path_type=Path))
-def load_catalog_(file: Path) -> None:
+@click.option("--may-shrink", is_flag=True, help="Also if less than half of the images are left.")
+def load_catalog_(file: Path, may_shrink: bool) -> None:
     """Make catalog.image hold a catalog file.
 
     FILE is a .csv or .tsv with a header, or one of these with .gz.
     """
     with connect() as connection:
-        rows = load_catalog(connection, file)
+        rows = load_catalog(connection, file, may_shrink=may_shrink)
     if rows is None:
         log.info("%s: catalog.image holds it already, nothing to do", file)
     else:

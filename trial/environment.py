@@ -1,8 +1,11 @@
 """The libpq variables that lead programs to the database which the loader uses."""
 
+import os
+from pathlib import Path
+
 from psycopg.pq import Conninfo
 
-from loader.connect import DATABASE, embedded_parameters, has_own_server
+from loader.connect import DATABASE, ROLE, embedded_parameters, has_own_server
 
 
 def connection_environment() -> dict[str, str]:
@@ -22,6 +25,23 @@ def connection_environment() -> dict[str, str]:
     if "PGHOSTADDR" in options:
         options["PGHOST"] = options["PGHOSTADDR"]
     return {"PGDATABASE": DATABASE} | {name: options[name] for name in names if name in options}
+
+
+def dbt_environment() -> dict[str, str]:
+    """Return what dbt has to be told beside what profiles.yml finds by itself.
+
+    No more, because dbt parses the whole project anew where another variable is set: after
+    `make run` the user's own `dbt run` would wait for that.
+    """
+    if not has_own_server() and Path("/proc/self/cwd").exists():
+        return {}
+    by_itself = {"PGPORT": "5432", "PGUSER": os.environ.get("USER", ROLE), "PGDATABASE": DATABASE}
+    found = {
+        name: value
+        for name, value in connection_environment().items()
+        if name in os.environ or by_itself.get(name) != value
+    }
+    return found | password()
 
 
 def password() -> dict[str, str]:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from loader.files import LabelFile, find_files
 from loader.load import load_files
 from loader.schema import create_schema
 from trial.catalog import catalog_origin, load_catalog, read_header
-from trial.environment import connection_environment, password
+from trial.environment import dbt_environment
 from trial.sample import FOLDER, write_sample
 from trial.server import Server
 
@@ -130,13 +131,19 @@ def build() -> None:
 
 def run_program(*command: str | Path) -> int:
     """Run one of the project's programs, pass on what it said, and return its exit status."""
-    environment = os.environ | connection_environment() | password()
     with subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=PROJECT,
+        env=os.environ | dbt_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,  # so that Ctrl-C reaches it by us alone
     ) as program:
         try:
             said, _ = program.communicate()
         except KeyboardInterrupt:
+            program.send_signal(signal.SIGINT)
             program.communicate()  # dbt cancels what runs in Postgres, and says so at length
             raise
     if said:
@@ -194,11 +201,18 @@ def print_summary(connection: psycopg.Connection, is_changed: bool) -> None:
     lines = [f"{count:>12}  {what}" for count, what in rows]
     if not is_changed:
         lines += ["", "Nothing has changed since the last run."]
-    print("", *lines, "", NEXT, sep="\n", flush=True)
+    print("", *lines, "", NEXT, sep="\n")
+    if is_sample(catalog_origin(connection).file):
+        print(OWN_FILES, flush=True)
+    elif not has_own_server():
+        print(WAY_BACK, flush=True)
 
 
 NEXT = """\
 Next: make psql                        look into published_images and tag_decisions
       make galleries                   a page of each label's images, for reviewers
-      .venv/bin/dbt seed               after an edit in seeds/label_policy: it is live
-      make run LABELS=… CATALOG=…      the same with your own files"""
+      .venv/bin/dbt seed               after an edit in seeds/label_policy: it is live"""
+OWN_FILES = "      make run LABELS=… CATALOG=…      the same with your own files"
+WAY_BACK = """\
+      .venv/bin/python -m trial server remove
+                                       throws this database away: make run is the sample's again"""

