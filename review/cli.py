@@ -10,16 +10,24 @@ from uuid import UUID
 import click
 
 from loader.errors import Commands, UserError
-from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES, check, is_accuracy
+from loader.printable import printable
+from review.check import (
+    FLAGGED_CATEGORIES,
+    WITHHELD_CATEGORIES,
+    check,
+    check_evidence,
+    is_accuracy,
+)
 from review.draw_sample import write_sample
 from review.edit import Edit
 from review.explain import explain
-from review.files import COLUMNS, FOLDER, WHITE_SPACE
+from review.files import COLUMNS, FOLDER, SEEDS, WHITE_SPACE
 from review.live import connect_to, spellings
 from review.page import write_page
-from review.preview import as_table, effects
+from review.preview import as_list, as_table, preview_edit
 
 POLICY = ("labels", "dbt build")
+PREVIEW = ("int_policy_change", "dbt build")
 EVIDENCE = ("label_gallery", "dbt build --selector evidence")
 
 
@@ -70,11 +78,11 @@ reason_option = click.option("--reason", required=True, type=_filled, metavar="T
 @cli.command("check")
 def check_() -> None:
     """Check the CSV files, without a database."""
-    problems = check(FOLDER)
+    problems = check(FOLDER) + check_evidence()
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
-        raise UserError(f"{len(problems)} to mend in {FOLDER}")
+        raise UserError(f"{len(problems)} to mend in {SEEDS}")
     print(f"{len(COLUMNS)} files of the label policy are in order")
 
 
@@ -90,10 +98,16 @@ def check_() -> None:
 def preview(style: str) -> None:
     """Show what the files would change in the live policy."""
     problems = check(FOLDER)
-    with connect_to(*POLICY) as connection:
-        print(as_table(effects(connection, FOLDER), style))
+    with connect_to(*PREVIEW) as connection:
+        found = preview_edit(connection, FOLDER)
+    print(as_table(found.effects, style))
     if problems:
-        print("\nThe tests would refuse this edit:", *problems, sep="\n")
+        print("\nThe tests would refuse this edit:", as_list(problems, style), sep="\n")
+    if found.stopped_for:
+        print(
+            "\ndbt would not put this edit in force:", as_list(found.stopped_for, style), sep="\n"
+        )
+        print("\nIf it is meant: `dbt seed --vars 'largest_policy_change: 1'`")
 
 
 @cli.command("explain")
@@ -205,7 +219,7 @@ def page(labels: tuple[str, ...], most: int, output: Path) -> None:
     """
     with connect_to(*EVIDENCE) as connection:
         sections, images = write_page(connection, output, spellings(connection, labels), most)
-    print(f"{output}: {sections:,} labels with {images:,} images")
+    print(f"{printable(output)}: {sections:,} labels with {images:,} images")
 
 
 @cli.command()
