@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import click
+import psycopg
 
 from loader.errors import Commands, UserError
 from loader.printable import printable
@@ -109,7 +110,11 @@ def preview(style: str) -> None:
     """Show what the files would change in the live policy."""
     problems = check(FOLDER)
     with connect_to(*PREVIEW) as connection:
-        found = preview_edit(connection, FOLDER)
+        try:
+            found = preview_edit(connection, FOLDER)
+        except psycopg.DataError as error:
+            # As of a minimum accuracy that is no number: the check says it better.
+            raise (UserError(*problems) if problems else error) from None
     print(as_table(found.effects, style))
     if problems:
         print("\nThe tests would refuse this edit:", as_list(problems, style), sep="\n")

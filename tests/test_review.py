@@ -242,6 +242,27 @@ def test_a_preview_says_what_dbt_would_stop_the_edit_for(
     assert stopped_for[0] == "2 of 2 lines of tag_providers.csv would be gone"
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("tag_providers", "0.9", "most", "“clarifai” has a minimum_accuracy that is no number"),
+        ("tag_providers", "true", "perhaps", "“clarifai” needs true or false as is_withheld"),
+        ("reviewed_labels", "\nCat,", "\nCat,a\0b", "has a NUL character; save it as UTF-8"),
+    ],
+    ids=["no number", "no truth", "NUL"],
+)
+def test_a_file_in_disorder_is_named_and_nothing_previewed(
+    refreshed: Database, folder: Path, file: str, old: str, new: str, words: str
+) -> None:
+    edit(folder, file, old, new)
+    in_our_place = mock.patch.dict(os.environ, refreshed.environment, clear=True)
+    with in_our_place, mock.patch("review.cli.FOLDER", folder):
+        done = CliRunner().invoke(cli, ["preview"], catch_exceptions=False)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {file}.csv:")
+    assert words in done.stderr
+
+
 def test_the_command_ends_with_what_dbt_would_stop_the_edit_for(
     refreshed: Database, folder: Path
 ) -> None:
