@@ -13,10 +13,11 @@ SQL := functions models tests/evidence tests/label_policy tests/models
 LABELS ?=
 CATALOG ?=
 IMAGE ?=
-# How many tags a label and accuracy bin, and which draw.
+# Which labels, how many tags a label and accuracy bin, and which draw.
+LABEL ?=
 EACH ?= 5
 SEED ?= 1
-export LABELS CATALOG IMAGE EACH SEED
+export LABELS CATALOG IMAGE LABEL EACH SEED
 
 help: ## list these commands
 	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -49,8 +50,8 @@ policy-preview: install ## what your edits in seeds/label_policy would change
 explain: install ## why each tag of an image is or is not shown: IMAGE=<identifier>
 	@$(BIN)/python -m review explain "$$IMAGE"
 
-draw_judgement_sample: install ## tags for people to judge, as CSV; EACH=5 SEED=1
-	@$(BIN)/python -m review draw-sample --each "$$EACH" --seed "$$SEED"
+draw_judgement_sample: install ## tags for people to judge, as CSV; LABEL='Cat, Dog' EACH=5 SEED=1
+	@$(BIN)/python -m review draw-sample --each "$$EACH" --seed "$$SEED" -- $${LABEL:+"$$LABEL"}
 
 galleries: install ## a page of labels with their images, for reviewers: galleries/index.html
 	@$(BIN)/python -m review page

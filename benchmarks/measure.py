@@ -124,4 +124,4 @@ def succeed(command: Command) -> None:
 
 def _failure(command: Command, said: str) -> UserError:
     what, lines = " ".join(map(str, command[1:4])), said.strip().splitlines()
-    return UserError(f"{what} … failed: " + "\n".join(lines[-20:]))
+    return UserError(f"{what} … failed:", *lines[-20:])

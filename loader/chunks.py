@@ -1,12 +1,12 @@
 """Cutting a stream into chunks of whole lines, with bounded memory."""
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from loader.errors import UserError
-from loader.files import read_errors
+from loader.files import LabelFile, reading_to_the_end
 from loader.ledger import LoadedChunk
 
 READ_BYTES = 1 << 18
@@ -56,9 +56,9 @@ class Chunk:
 
 
 def cut(
-    stream: BinaryIO, chunk_bytes: int, loaded: Mapping[int, LoadedChunk], can_seek: bool
+    file: LabelFile, stream: BinaryIO, chunk_bytes: int, loaded: Mapping[int, LoadedChunk]
 ) -> Iterator[Chunk | LoadedChunk]:
-    """Yield the chunks of a stream that are still to load, in order.
+    """Yield the chunks of a file's stream that are still to load, in order.
 
     A chunk is `chunk_bytes` long and then goes on to the end of its line, so its borders depend on
     the stream and on `chunk_bytes` alone. What is loaded (by first byte) is skipped by seeking. A
@@ -67,33 +67,34 @@ def cut(
     """
     first_byte = 0
     while True:
-        if can_seek and first_byte in loaded:
+        if file.can_seek and first_byte in loaded:
             while first_byte in loaded:
                 first_byte = loaded[first_byte].end_byte
             stream.seek(first_byte)
-        chunk = _cut_one(stream, first_byte, chunk_bytes)
+        with reading_to_the_end(file):
+            chunk = _cut_one(stream, first_byte, chunk_bytes)
         if chunk is None:
             break
         known = loaded.get(first_byte)
         if known and (chunk.end_byte, chunk.checksum) != (known.end_byte, known.checksum):
             raise UserError(
-                f"bytes {first_byte} to {chunk.end_byte} are not those that were loaded "
-                "before: it is another file, or it has changed. Nothing more was loaded."
+                f"{file.name}: bytes {first_byte} to {chunk.end_byte} are not those that were "
+                "loaded before: it is another file, or it has changed. Nothing more was loaded."
             )
         first_byte = chunk.end_byte
         yield known or chunk
         del chunk  # or its bytes would be kept while the next ones are read
     if any(chunk.end_byte > first_byte for chunk in loaded.values()):
         raise UserError(
-            f"it ends after {first_byte} bytes, and more of it was loaded before: it is another "
-            "file, or it was cut. Nothing more was loaded."
+            f"{file.name} ends after {first_byte} bytes, and more of it was loaded before: it is "
+            "another file, or it was cut. Nothing more was loaded."
         )
 
 
 def _cut_one(stream: BinaryIO, first_byte: int, chunk_bytes: int) -> Chunk | None:
     data = bytearray()
     while len(data) < chunk_bytes and (
-        part := _read(stream.read, min(READ_BYTES, chunk_bytes - len(data)))
+        part := stream.read(min(READ_BYTES, chunk_bytes - len(data)))
     ):
         data += part
     if not data:
@@ -101,7 +102,7 @@ def _cut_one(stream: BinaryIO, first_byte: int, chunk_bytes: int) -> Chunk | Non
     line_begin = data.rfind(b"\n") + 1
     longest = line_begin + len(BYTE_ORDER_MARK) + LONGEST_LINE_BYTES + 1
     while not data.endswith(b"\n") and (
-        part := _read(stream.readline, min(READ_BYTES, longest - len(data)))
+        part := stream.readline(min(READ_BYTES, longest - len(data)))
     ):
         data += part
     line_begin = line_begin or _mark_bytes(first_byte, data)
@@ -117,23 +118,13 @@ def _cut_overlong(stream: BinaryIO, first_byte: int, data: bytearray, line_begin
     end_byte = first_byte + len(data)
     has_ended = data.endswith(b"\n")
     del data[line_begin:]
-    while not has_ended and (part := _read(stream.readline, READ_BYTES)):
+    while not has_ended and (part := stream.readline(READ_BYTES)):
         checksum = zlib.crc32(part, checksum)
         end_byte += len(part)
         has_ended = part.endswith(b"\n")
     line_byte = first_byte + line_begin
     overlong = OverlongLine(line_byte, end_byte - line_byte - has_ended, beginning)
     return Chunk(first_byte, end_byte, data, checksum, overlong)
-
-
-def _read(read: Callable[[int], bytes], size: int) -> bytes:
-    try:
-        return read(size)
-    except read_errors() as error:
-        raise UserError(
-            f"the file cannot be read to its end: {' '.join(str(error).split())}. What is "
-            "loaded stays; run the same command again to go on."
-        ) from error
 
 
 def _mark_bytes(first_byte: int, data: bytearray) -> int:

@@ -3,7 +3,6 @@
 import json
 import logging
 import signal
-import sys
 from pathlib import Path
 
 import click
@@ -13,8 +12,14 @@ from loader.connect import connect
 from loader.errors import Commands
 from loader.files import check_readable, find_files, fingerprint
 from loader.load import DEFAULTS, Options, RejectLimit, load_files
+from loader.printable import printable
 
 log = logging.getLogger("loader")
+
+
+class _Printable(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 @click.group(
@@ -26,7 +31,9 @@ log = logging.getLogger("loader")
 )
 def cli() -> None:
     """Bring label files, whole and unaltered, into Postgres."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Printable())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for chatty in ("boto3", "botocore", "smart_open"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Of a lost connection the workers say it all; psycopg would add that it cannot roll back.
@@ -104,7 +111,8 @@ def status(as_json: bool) -> None:
         schema.require_schema(connection)
         files = ledger.file_statuses(connection)
     for file in files:
-        click.echo(json.dumps(file, default=str) if as_json else STATUS.format(**file))
+        line = json.dumps(file, default=str) if as_json else printable(STATUS.format(**file))
+        click.echo(line)
     if not files and not as_json:
         click.echo("nothing has been loaded")
 
@@ -116,12 +124,7 @@ def list_rejects(as_json: bool) -> None:
     with connect() as connection:
         schema.require_schema(connection)
         for line in rejects.list_rejects(connection):
-            click.echo(json.dumps(line) if as_json else _printable(REJECT.format(**line)))
-
-
-def _printable(text: str) -> str:
-    # What a broken line holds must not steer the terminal.
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+            click.echo(json.dumps(line) if as_json else printable(REJECT.format(**line)))
 
 
 @cli.command()

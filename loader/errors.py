@@ -4,10 +4,14 @@ import click
 import psycopg
 
 from loader import interrupts
+from loader.printable import printable
 
 
 class UserError(click.ClickException):
-    """Something the user can mend; the message says what is wrong and what to do."""
+    """Something the user can mend; the message says what is wrong and what to do, in lines."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(map(printable, lines)))
 
 
 class UserInterruptError(UserError):

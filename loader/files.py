@@ -9,6 +9,7 @@ import glob
 import hashlib
 import io
 import os
+import shlex
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -126,6 +127,27 @@ def _reading(name: str) -> Iterator[None]:
         raise UserError(f"{name} cannot be read: {reason}; check {advice}") from None
 
 
+@contextmanager
+def reading_to_the_end(file: LabelFile) -> Iterator[None]:
+    """Say what to do where the rest of a file cannot be read."""
+    try:
+        yield
+    except read_errors() as error:
+        reason = " ".join(str(error).split())
+        # An error of the disk or the network has a number; one of an archive's content has none.
+        is_damaged = file.is_compressed and getattr(error, "errno", None) is None
+        if is_damaged and not file.name.startswith(S3):
+            what_to_do = (
+                "It is cut short or damaged: take back what is loaded of it by `python -m loader "
+                f"forget {shlex.quote(file.name)}`, fetch it anew, and load that"
+            )
+        else:
+            what_to_do = "What is loaded stays; run the same command again to go on"
+        raise UserError(
+            f"{file.name} cannot be read to its end: {reason}. {what_to_do}."
+        ) from error
+
+
 def find_files(patterns: Iterable[str]) -> list[LabelFile]:
     """Return the files that paths, globs, s3:// addresses and `-` mean, each once, in order.
 
@@ -143,7 +165,9 @@ def find_files(patterns: Iterable[str]) -> list[LabelFile]:
 def _matches(pattern: str) -> list[str]:
     if pattern.startswith(S3):
         return _s3_matches(pattern) if glob.has_magic(pattern) else [pattern]
-    if glob.has_magic(pattern) and not Path(pattern).exists():
+    with _reading(pattern):
+        is_file = not glob.has_magic(pattern) or Path(pattern).exists()
+    if not is_file:
         return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute ones too
     return [pattern]
 
@@ -187,9 +211,9 @@ def _identify(name: str) -> LabelFile:
             check_readable(Path(name))
         with _open_stored(name) as stored, _reading(name):
             file = LabelFile(name, *_fingerprint(stored))
-        if file.size == 0:
-            raise UserError(f"{name} is empty; nothing was loaded")
         head = _head(file)
+        if not head:
+            raise UserError(f"{name} is empty; nothing was loaded")
     # A NUL byte may stand in a broken line, so a file that also begins an object passes.
     if b"\0" in head and b'{"' not in head:
         raise UserError(f"{name} is no text: a label file has one JSON object a line, in UTF-8")
@@ -201,20 +225,21 @@ def _head(file: LabelFile) -> bytes:
         try:
             return lines.read(1 << 16)
         except read_errors() as error:
-            kind = Path(file.name).suffix
-            raise UserError(f"{file.name} is no {kind} file: {error}") from None
+            what_it_is = f"no {Path(file.name).suffix} file, or cut short or damaged"
+            raise UserError(f"{file.name} is {what_it_is}: {error}; fetch it anew") from None
 
 
 def check_readable(path: Path) -> None:
     """Raise UserError unless the path is a file with something in it that can be read."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; name its files, for example {path}/*")
-    if not path.exists():
-        raise UserError(f"{path} does not exist; check the path")
-    if not os.access(path, os.R_OK):
-        raise UserError(f"{path} cannot be read; check its permissions")
-    if path.is_file() and path.stat().st_size == 0:
-        raise UserError(f"{path} is empty; nothing was loaded")
+    with _reading(str(path)):
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; name its files, for example {path}/*")
+        if not path.exists():
+            raise UserError(f"{path} does not exist; check the path")
+        if not os.access(path, os.R_OK):
+            raise UserError(f"{path} cannot be read; check its permissions")
+        if path.is_file() and path.stat().st_size == 0:
+            raise UserError(f"{path} is empty; nothing was loaded")
 
 
 def fingerprint(path: Path) -> str:

@@ -97,7 +97,7 @@ def _load_file(file: LabelFile, control: Session, workers: Workers, options: Opt
         open_lines(file) as (lines, stored),
         Progress(file, loaded_bytes, stored, options.is_quiet) as progress,
     ):
-        chunks = cut(lines, entry.chunk_bytes, loaded, file.can_seek)
+        chunks = cut(file, lines, entry.chunk_bytes, loaded)
         for line_bytes, account in workers.load(entry.file_id, chunks):
             done += account
             progress.advance(line_bytes, account)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from loader.files import LabelFile
 from loader.ledger import Account
+from loader.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Progress:
         self._bar = tqdm(
             total=file.size,
             initial=self._position,
-            desc=file.name.rsplit("/", 1)[-1],
+            desc=printable(file.name.rsplit("/", 1)[-1]),
             unit="B",
             unit_scale=True,
             disable=is_quiet or not sys.stderr.isatty(),

@@ -8,13 +8,13 @@
     'reviewed_labels',
     'sensitive_labels',
     'label_corrections',
-]) -%}
+], of=none) -%}
     {%- for column in columns -%}
         (
             select
                 policy.{{ column }}
                 {{ "#> '{}'" if column not in ('denied_tag_patterns', 'lowest_minimum_accuracy') }}
-            from {{ ref('int_label_policy_in_force') }} as policy
+            from {{ of or ref('int_label_policy_in_force') }} as policy
         )
         {{- ', ' if not loop.last }}
     {%- endfor -%}

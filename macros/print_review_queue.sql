@@ -5,7 +5,7 @@
         ) -%}
         {%- set names = [] -%}
         {%- for row in first_ten -%}
-            {%- do names.append(row[0] ~ " (" ~ row[1] ~ ")") -%}
+            {%- do names.append(printable(row[0] | string) ~ " (" ~ row[1] ~ ")") -%}
         {%- endfor -%}
         {%- if names -%}
             {%- do print(

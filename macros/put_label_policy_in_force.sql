@@ -15,6 +15,7 @@
                 ~ " dropped the views that read them. `dbt run` makes them again."
             ) }}
         {%- endif -%}
+        {{ refuse_large_policy_change(in_force, seeded) }}
         {{ refill(in_force, seeded) }}
     {%- endif -%}
 {%- endmacro %}

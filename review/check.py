@@ -8,7 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from loader.errors import UserError
-from review.files import COLUMNS, FOLDER, WHITE_SPACE, Line, label_key, read
+from loader.printable import printable
+from review.files import COLUMNS, FOLDER, SEEDS, WHITE_SPACE, Line, label_key, read, text_of
 
 WITHHELD_CATEGORIES = (
     "age",
@@ -25,6 +26,8 @@ WITHHELD_CATEGORIES = (
 )
 FLAGGED_CATEGORIES = ("weapons", "adult", "drugs", "injury")
 MAY_BE_EMPTY = ("minimum_accuracy", "note")
+# The others are empty in a catalog that has nothing to correct or to deny.
+NEEDS_LINES = ("included_labels", "reviewed_labels", "sensitive_labels", "tag_providers")
 
 Files = dict[str, list[Line]]
 # A line, and what is wrong with it.
@@ -40,9 +43,29 @@ def check(folder: Path = FOLDER) -> list[str]:
             files[name] = read(name, folder)
         except UserError as error:
             malformed.append(error.message)
-    return malformed or [
-        f"{line.place}: “{line.name}” {problem}" for line, problem in problems(files)
+    malformed += [
+        f"{name}.csv:1: has no lines below the header; take them back from git"
+        for name in NEEDS_LINES
+        if files.get(name) == []
     ]
+    return malformed or [
+        printable(f"{line.place}: “{line.name}” {problem}") for line, problem in problems(files)
+    ]
+
+
+def check_evidence(folder: Path = SEEDS / "evidence") -> list[str]:
+    """Return which of the evidence's seeds dbt could not read, and why."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".csv")
+    except OSError as error:
+        return [printable(f"{folder} cannot be read ({error.strerror}); take it back from git")]
+    problems = []
+    for path in paths:
+        try:
+            text_of(path)
+        except UserError as error:
+            problems.append(error.message)
+    return problems
 
 
 def problems(files: Files) -> Iterator[Problem]:

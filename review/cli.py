@@ -1,5 +1,6 @@
 """The commands for the people of the policy: `python -m review --help`."""
 
+import csv
 import io
 import sys
 import unicodedata
@@ -8,18 +9,27 @@ from pathlib import Path
 from uuid import UUID
 
 import click
+import psycopg
 
 from loader.errors import Commands, UserError
-from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES, check, is_accuracy
-from review.draw_sample import write_sample
+from loader.printable import printable
+from review.check import (
+    FLAGGED_CATEGORIES,
+    WITHHELD_CATEGORIES,
+    check,
+    check_evidence,
+    is_accuracy,
+)
+from review.draw_sample import most_shown_labels, write_sample
 from review.edit import Edit
 from review.explain import explain
-from review.files import COLUMNS, FOLDER, WHITE_SPACE
+from review.files import COLUMNS, FOLDER, SEEDS, WHITE_SPACE
 from review.live import connect_to, spellings
 from review.page import write_page
-from review.preview import as_table, effects
+from review.preview import as_list, as_table, preview_edit
 
 POLICY = ("labels", "dbt build")
+PREVIEW = ("int_policy_change", "dbt build")
 EVIDENCE = ("label_gallery", "dbt build --selector evidence")
 
 
@@ -49,6 +59,15 @@ def _filled(text: str) -> str:
     return _text(text)
 
 
+def _listed(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[str]:
+    """Return the labels of texts in each of which several may stand, with commas between."""
+    try:
+        rows = [next(csv.reader([text], skipinitialspace=True, strict=True)) for text in texts]
+    except csv.Error as error:
+        raise click.BadParameter(f"is no list of labels: {error}") from None
+    return [_filled(label) for row in rows for label in row or [""]]
+
+
 def _accuracy(text: str) -> str:
     if not is_accuracy(text.strip()):
         raise click.BadParameter(f"{text!r} is no number from 0 to 1")
@@ -62,7 +81,7 @@ def _width(text: str) -> Decimal:
 
 
 labels_to_edit = click.argument("labels", nargs=-1, required=True, type=_filled, metavar="LABEL...")
-labels_to_show = click.argument("labels", nargs=-1, type=_filled, metavar="[LABEL]...")
+labels_to_show = click.argument("labels", nargs=-1, callback=_listed, metavar="[LABEL]...")
 may_be_new = click.option("--new", is_flag=True, help="Also labels nobody has reviewed before.")
 reason_option = click.option("--reason", required=True, type=_filled, metavar="TEXT", help="Why.")
 
@@ -70,11 +89,11 @@ reason_option = click.option("--reason", required=True, type=_filled, metavar="T
 @cli.command("check")
 def check_() -> None:
     """Check the CSV files, without a database."""
-    problems = check(FOLDER)
+    problems = check(FOLDER) + check_evidence()
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
-        raise UserError(f"{len(problems)} to mend in {FOLDER}")
+        raise UserError(f"{len(problems)} to mend in {SEEDS}")
     print(f"{len(COLUMNS)} files of the label policy are in order")
 
 
@@ -90,10 +109,20 @@ def check_() -> None:
 def preview(style: str) -> None:
     """Show what the files would change in the live policy."""
     problems = check(FOLDER)
-    with connect_to(*POLICY) as connection:
-        print(as_table(effects(connection, FOLDER), style))
+    with connect_to(*PREVIEW) as connection:
+        try:
+            found = preview_edit(connection, FOLDER)
+        except psycopg.DataError as error:
+            # As of a minimum accuracy that is no number: the check says it better.
+            raise (UserError(*problems) if problems else error) from None
+    print(as_table(found.effects, style))
     if problems:
-        print("\nThe tests would refuse this edit:", *problems, sep="\n")
+        print("\nThe tests would refuse this edit:", as_list(problems, style), sep="\n")
+    if found.stopped_for:
+        print(
+            "\ndbt would not put this edit in force:", as_list(found.stopped_for, style), sep="\n"
+        )
+        print("\nIf it is meant: `dbt seed --vars 'largest_policy_change: 1'`")
 
 
 @cli.command("explain")
@@ -198,18 +227,26 @@ def _save(edit: Edit) -> None:
     show_default=True,
     help="The file to write.",
 )
-def page(labels: tuple[str, ...], most: int, output: Path) -> None:
+def page(labels: list[str], most: int, output: Path) -> None:
     """Write a page of labels with their images, for reviewers.
 
-    By default it shows the labels that are on most images.
+    By default it shows the labels that are on most images. Several labels may stand in one
+    LABEL, with commas between.
     """
     with connect_to(*EVIDENCE) as connection:
         sections, images = write_page(connection, output, spellings(connection, labels), most)
-    print(f"{output}: {sections:,} labels with {images:,} images")
+    print(f"{printable(output)}: {sections:,} labels with {images:,} images")
 
 
 @cli.command()
 @labels_to_show
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="So many labels, where none is named.",
+)
 @click.option(
     "--each",
     type=click.IntRange(min=1),
@@ -232,20 +269,21 @@ def page(labels: tuple[str, ...], most: int, output: Path) -> None:
     help="A sixth column with the images' addresses, to be taken out of the seed.",
 )
 def draw_sample(
-    labels: tuple[str, ...], each: int, seed: int, width: Decimal, with_urls: bool
+    labels: list[str], most: int, each: int, seed: int, width: Decimal, with_urls: bool
 ) -> None:
     """Draw machine tags for people to judge, as CSV.
 
-    As many from each label, by default of all, and from each bin of accuracy; in the columns of
-    seeds/evidence/label_judgements.csv.
+    As many from each label and each bin of accuracy, in the columns of
+    seeds/evidence/label_judgements.csv. By default of the labels that are shown on most images.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     with connect_to(*EVIDENCE) as connection:
+        named = spellings(connection, labels)
         drawn = write_sample(
             connection,
             sys.stdout,
-            spellings(connection, labels),
+            most_shown_labels(connection, most) if named is None else named,
             each=each,
             seed=seed,
             width=width,

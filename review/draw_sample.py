@@ -11,6 +11,16 @@ from review.live import relation
 
 COLUMNS = ("identifier", "label", "provider", "is_correct", "judged_group")
 
+# One label stands for all machines that say it.
+MOST_SHOWN = """
+select label
+from {labels}
+where decision = 'published'
+group by label
+order by sum(images) desc, label collate "C"
+limit %s
+"""
+
 # The order within a cell is that of a hash: the same on every server, and another for each seed.
 # The last bin also takes what is just 1.
 DRAWN = """
@@ -22,7 +32,7 @@ with hashed as (
         least(floor(accuracy / %(width)s), ceil(1 / %(width)s) - 1) as bin,
         md5(concat_ws(' ', %(seed)s::text, identifier, provider, label)) collate "C" as hash
     from {machine_labels}
-    where %(labels)s::text[] is null or label = any(%(labels)s)
+    where label = any(%(labels)s)
 ),
 
 placed as (
@@ -40,17 +50,23 @@ order by placed.provider collate "C", placed.label collate "C", placed.hash
 """
 
 
+def most_shown_labels(connection: psycopg.Connection, most: int) -> list[str]:
+    """Return so many labels, those on most images of all that are shown."""
+    query = sql.SQL(MOST_SHOWN).format(labels=relation("labels"))
+    return [label for (label,) in connection.execute(query, (most,))]
+
+
 def write_sample(
     connection: psycopg.Connection,
     file: TextIO,
-    labels: list[str] | None,
+    labels: list[str],
     *,
     each: int,
     seed: int,
     width: Decimal,
     with_urls: bool,
 ) -> int:
-    """Draw so many tags from each label (None: all) and accuracy bin; return how many in all.
+    """Draw so many tags from each label and accuracy bin; return how many in all.
 
     Writes them as CSV in the columns of label_judgements.
     """

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from loader.errors import UserError
+from loader.printable import printable
 from review.check import alias_of, check, problems
 from review.files import COLUMNS, Line, label_key, parse, read_text, write
 
@@ -101,7 +102,8 @@ class Edit:
             write(changed, self._folder)
         except OSError as error:
             raise _refusal([str(error)]) from None
-        return [change for file in COLUMNS for change in self._changes(file)] + self._remarks
+        changes = [change for file in COLUMNS for change in self._changes(file)]
+        return [printable(words) for words in changes + self._remarks]
 
     def _known(self, labels: Sequence[str]) -> list[tuple[str, str]]:
         """Return the labels by their keys; those that may be misspelled are refused."""
@@ -178,7 +180,7 @@ class Edit:
 
 
 def _refusal(reasons: Iterable[str]) -> UserError:
-    return UserError("\n".join([*reasons, "Nothing was changed."]))
+    return UserError(*reasons, "Nothing was changed.")
 
 
 def _joined(old: str, new: str) -> str:

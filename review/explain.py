@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from loader.errors import UserError
+from loader.printable import printable
 from review.check import denies
 from review.files import WHITE_SPACE, Line, label_key, read
 from review.live import relation
@@ -48,10 +49,11 @@ class Explanation(NamedTuple):
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f" {self.accuracy}"
         who = f" ({self.provider or 'no provider'}{accuracy})"
-        text = f"{self.name or 'a tag without a name'}{who}: {self.decision}\n    {self.sentence}"
+        lines = [f"{self.name or 'a tag without a name'}{who}: {self.decision}"]
+        lines.append(f"    {self.sentence}")
         if self.line:
-            text += f"\n    {self.line.place}: {','.join(self.line.values.values())}"
-        return text
+            lines.append(f"    {self.line.place}: {','.join(self.line.values.values())}")
+        return "\n".join(map(printable, lines))
 
 
 def explain(connection: psycopg.Connection, identifier: UUID, folder: Path) -> list[Explanation]:

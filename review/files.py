@@ -11,7 +11,8 @@ from pathlib import Path
 
 from loader.errors import UserError
 
-FOLDER = Path(__file__).resolve().parent.parent / "seeds" / "label_policy"
+SEEDS = Path(__file__).resolve().parent.parent / "seeds"
+FOLDER = SEEDS / "label_policy"
 
 COLUMNS = {
     "included_labels": ("label", "minimum_accuracy"),
@@ -68,13 +69,7 @@ def read(file: str, folder: Path = FOLDER) -> list[Line]:
 
 def read_text(file: str, folder: Path) -> str:
     """Return what a policy file holds; raises UserError."""
-    try:
-        text = (folder / f"{file}.csv").read_bytes().decode()
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror}); take it back from git"
-        raise _malformed(file, 1, reason) from None
-    except UnicodeDecodeError as error:
-        raise _malformed(file, 1, f"is not UTF-8 ({error}); save it as UTF-8") from None
+    text = text_of(folder / f"{file}.csv")
     if text.startswith("\ufeff"):
         marked = "starts with a byte order mark; save it as UTF-8 without one"
         raise _malformed(file, 1, marked)
@@ -83,6 +78,23 @@ def read_text(file: str, folder: Path) -> str:
         # A spreadsheet that saves all lines so makes each of them a change in the diff.
         windows = "has the line end of Windows (CRLF); save the file with line ends of Unix (LF)"
         raise _malformed(file, before.count("\n") + 1, windows)
+    return text
+
+
+def text_of(path: Path) -> str:
+    """Return what any seed holds; raises UserError."""
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); take it back from git"
+        raise _malformed(path.stem, 1, reason) from None
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 ({error.reason}, byte {error.start}); save it as UTF-8"
+        raise _malformed(path.stem, 1, reason) from None
+    before, nul, _ = text.partition("\0")
+    if nul:
+        # UTF-16 without a mark has one beside each letter.
+        raise _malformed(path.stem, before.count("\n") + 1, "has a NUL character; save it as UTF-8")
     return text
 
 

@@ -48,10 +48,10 @@ def spellings(connection: psycopg.Connection, named: Sequence[str]) -> list[str]
 
 
 @contextmanager
-def files_instead(connection: psycopg.Connection, folder: Path) -> Iterator[None]:
-    """Let the connection see the files of a folder as the policy; nobody else sees them.
+def files_as_seeds(connection: psycopg.Connection, folder: Path) -> Iterator[None]:
+    """Let the connection see the files of a folder in the seeds; nobody else sees them.
 
-    The seeds are filled in a transaction that is rolled back.
+    They are filled in a transaction that is rolled back.
     """
     with connection.transaction(force_rollback=True):
         for file, columns in COLUMNS.items():
@@ -63,12 +63,4 @@ def files_instead(connection: psycopg.Connection, folder: Path) -> Iterator[None
             with connection.cursor() as cursor, cursor.copy(insert) as copy:
                 for line in read(file, folder):
                     copy.write_row([line[column] or None for column in columns])
-        in_force = relation("int_label_policy_in_force")
-        connection.execute(sql.SQL("delete from {}").format(in_force))
-        seeded = sql.SQL("select * from {}").format(relation("int_seeded_label_policy"))
-        columns = connection.execute(seeded).description or ()
-        insert = sql.SQL("insert into {} ({}) {}").format(
-            in_force, sql.SQL(", ").join(sql.Identifier(column.name) for column in columns), seeded
-        )
-        connection.execute(insert)
         yield

@@ -7,6 +7,9 @@ is bounded by its own Content-Security-Policy, whatever a catalog's titles hold.
 import base64
 import hashlib
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -97,14 +100,24 @@ def write_page(
     connection: psycopg.Connection, path: Path, labels: list[str] | None, most: int
 ) -> tuple[int, int]:
     """Write the page of the labels (None: any); return how many labels and images are on it."""
-    sections = read_sections(connection, labels, most)
-    page = render(sections)
-    try:
+    with _writing(path):  # before the long work, not after it
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise UserError(
+                f"{path} cannot be written; check that it is a file, and who may write it"
+            )
+    sections = read_sections(connection, labels, most)
+    with _writing(path):
+        path.write_text(render(sections), encoding="utf-8")
+    return len(sections), sum(len(section["gallery"]) for section in sections)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
-    return len(sections), sum(len(section["gallery"]) for section in sections)
 
 
 def read_sections(

@@ -1,24 +1,25 @@
 """What the files of the working tree would change, compared with the policy that is live."""
 
+import string
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
 
-from review.live import files_instead, relation
+from loader.printable import printable
+from review.live import files_as_seeds, relation
 
 HEADER = ("label", "machine", "before", "after", "images")
-NOT_THERE = ("—", 0)
-# What the policy makes of each machine's label, and on how many images it shows.
-SHOWN = """
-select
-    coalesce(provider, ''),
-    label,
-    decision,
-    case when decision = 'published' then images_at_minimum_accuracy else 0 end
+CHANGED = """
+select coalesce(provider, ''), label, decision, seeded_decision, seeded_images_shown - images_shown
 from {labels}
+where (decision, images_shown) <> (seeded_decision, seeded_images_shown)
 """
+# What dbt would stop the edit for, see macros/refuse_large_policy_change.sql.
+LARGE = "select sentence from {change} where share > largest_share order by share desc, sentence"
+# All that could be markup in a table of a pull request.
+MARKUP = {ord(sign): f"&#{ord(sign)};" for sign in string.punctuation if sign not in "'(),-/"}
 
 
 class Effect(NamedTuple):
@@ -39,39 +40,53 @@ class Effect(NamedTuple):
         return f"“{self.label}” would be decided by another rule and still show on no image."
 
 
-def effects(connection: psycopg.Connection, folder: Path) -> list[Effect]:
-    """Return what the files of a folder would change, the largest effects first.
+class Preview(NamedTuple):
+    """What an edit would do to labels, the largest effects first, and why dbt would stop it."""
 
-    Counts are those of the last refresh, from the histogram; no image is read.
+    effects: list[Effect]
+    stopped_for: list[str]
+
+
+def preview_edit(connection: psycopg.Connection, folder: Path) -> Preview:
+    """Return what the files of a folder would change.
+
+    Counts are those of the last refresh, from the histogram; of images 1,000 are read.
     """
-    before = _shown(connection)
-    with files_instead(connection, folder):
-        after = _shown(connection)
-    found = []
-    for provider, label in before.keys() | after.keys():
-        old, old_images = before.get((provider, label), NOT_THERE)
-        new, new_images = after.get((provider, label), NOT_THERE)
-        if (old, old_images) != (new, new_images):
-            found.append(Effect(provider, label, old, new, new_images - old_images))
-    return sorted(found, key=lambda effect: (-abs(effect.images), effect.label, effect.provider))
+    changed = sql.SQL(CHANGED).format(labels=relation("int_labels_by_policy"))
+    large = sql.SQL(LARGE).format(change=relation("int_policy_change"))
+    with files_as_seeds(connection, folder):
+        effects = [Effect(*row) for row in connection.execute(changed)]
+        stopped_for = [sentence for (sentence,) in connection.execute(large)]
+    effects.sort(key=lambda effect: (-abs(effect.images), effect.label, effect.provider))
+    return Preview(effects, stopped_for)
 
 
-def _shown(connection: psycopg.Connection) -> dict[tuple[str, str], tuple[str, int]]:
-    rows = connection.execute(sql.SQL(SHOWN).format(labels=relation("labels")))
-    return {(provider, label): (decision, images) for provider, label, decision, images in rows}
-
-
-def as_table(found: list[Effect], style: str) -> str:
+def as_table(effects: list[Effect], style: str) -> str:
     """Return the effects as a table, `text` or `markdown`, with the three largest in words."""
-    if not found:
+    if not effects:
         return "Nothing would change: the files say what is live."
+    is_markdown = style == "markdown"
+    written = _for_markdown if is_markdown else printable
+    effects = [
+        effect._replace(label=written(effect.label), provider=written(effect.provider))
+        for effect in effects
+    ]
     rows = [
         (effect.label, effect.provider, effect.before, effect.after, f"{effect.images:+,}")
-        for effect in found
+        for effect in effects
     ]
-    lines = _as_markdown(rows) if style == "markdown" else _as_text(rows)
-    bullet = "- " if style == "markdown" else ""
-    return "\n".join([*lines, "", *(bullet + effect.in_words() for effect in found[:3])])
+    lines = _as_markdown(rows) if is_markdown else _as_text(rows)
+    bullet = "- " if is_markdown else ""
+    return "\n".join([*lines, "", *(bullet + effect.in_words() for effect in effects[:3])])
+
+
+def as_list(lines: list[str], style: str) -> str:
+    """Return lines, `text` or `markdown`, below one another."""
+    return "\n".join(f"- {_for_markdown(line)}" if style == "markdown" else line for line in lines)
+
+
+def _for_markdown(text: str) -> str:
+    return printable(text).translate(MARKUP)
 
 
 def _as_text(rows: list[tuple[str, ...]]) -> list[str]:
@@ -83,7 +98,5 @@ def _as_text(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _as_markdown(rows: list[tuple[str, ...]]) -> list[str]:
-    return [
-        f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
-        for row in (HEADER, ("---", "---", "---", "---", "---:"), *rows)
-    ]
+    header = (HEADER, ("---", "---", "---", "---", "---:"))
+    return [f"| {' | '.join(row)} |" for row in (*header, *rows)]

@@ -20,6 +20,7 @@ from loader.chunks import (
     OverlongLine,
 )
 from loader.errors import UserError
+from loader.files import STANDARD_INPUT, LabelFile
 from loader.ledger import Account, LoadedChunk
 
 pieces = st.sampled_from([b"\n", b"\n\n", b"\r\n", b"{}", b" ", b"\0", BYTE_ORDER_MARK])
@@ -74,7 +75,8 @@ def cut(
         patch.setattr(chunks, "LONGEST_LINE_BYTES", longest)
         # No more can be kept of a line than was read before it was known to be overlong.
         patch.setattr(chunks, "KEPT_OF_OVERLONG_LINE", min(KEPT_OF_OVERLONG_LINE, longest))
-        for chunk in chunks.cut(cast(BinaryIO, stream), chunk_bytes, loaded or {}, can_seek):
+        file = LabelFile("labels.jsonl" if can_seek else STANDARD_INPUT, None, "")
+        for chunk in chunks.cut(file, cast(BinaryIO, stream), chunk_bytes, loaded or {}):
             if isinstance(chunk, Chunk):
                 yield chunk
 
@@ -261,5 +263,5 @@ def test_an_unreadable_stream_ends_with_a_sentence() -> None:
         def read(self, size: int = -1) -> bytes:
             raise EOFError("cut off")
 
-    with pytest.raises(UserError, match=r"cannot be read to its end: cut off"):
+    with pytest.raises(UserError, match=r"labels.jsonl cannot be read to its end: cut off"):
         list(cut(Broken(b""), 1))

@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest import mock
 
+import psycopg
 import pytest
 from conftest import Database
 from loads import fetch
 
-from review.page import Section, plot, render, web_address
+from loader.errors import UserError
+from review.page import Section, plot, render, web_address, write_page
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = """'"></a></td><script>document.title = "taken over"</script><img src=SERVER/title>"""
@@ -57,6 +60,57 @@ def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) ->
     assert {row.pop("url").split("/")[2] for row in again} == {"example.org"}
     other = drawn(sample, "dog", "Cat", "--each", "3", "--width", "0.1", "--seed", "2")
     assert again == rows != other
+
+
+def test_a_sample_of_no_label_in_particular_is_what_people_can_judge(sample: Database) -> None:
+    """Of the labels that are shown on most images, enough of each for rows of their own."""
+    labels = Counter(row["label"] for row in drawn(sample))
+    most_shown = """
+        select label from refinery.labels
+        where decision = 'published' group by label order by sum(images) desc limit 5
+    """
+    assert set(labels) == {label for (label,) in fetch(sample, most_shown)}
+    assert 200 <= sum(labels.values()) <= 500
+    assert min(labels.values()) >= 30
+    assert len({row["label"] for row in drawn(sample, "--most", "2")}) == 2
+
+
+@pytest.mark.parametrize(
+    "labels", [["dog", "Cat"], ["dog,Cat"], [" dog ,  Cat "], ['"dog", Cat'], ["dog,dog", "Cat"]]
+)
+def test_several_labels_may_stand_in_one(sample: Database, labels: list[str]) -> None:
+    rows = drawn(sample, "--each", "1", "--", *labels)
+    assert {row["label"] for row in rows} == {"Dog", "Cat"}
+
+
+def test_make_hands_labels_over_whatever_is_in_them(sample: Database) -> None:
+    """No shell reads them; `make` itself would take a dollar sign for its own."""
+    make = (
+        "make",
+        "--silent",
+        "--no-print-directory",
+        "draw_judgement_sample",
+        "--old-file=install",
+    )
+    named = sample.run(*make, "EACH=1", "LABEL=Cat, Dog")
+    assert {row["label"] for row in csv.DictReader(io.StringIO(named.stdout))} == {"Cat", "Dog"}
+    odd = sample.run(*make, "LABEL=it's `id` * ; | & (x)")
+    assert odd.stderr.startswith("Error: no machine says such a label of an image in the catalog\n")
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    nobody = mock.create_autospec(psycopg.Connection, instance=True)
+    for path in (tmp_path, file / "page.html"):
+        with pytest.raises(UserError, match="cannot be written"):
+            write_page(nobody, path, None, 1)
+    with (
+        mock.patch("os.access", return_value=False),
+        pytest.raises(UserError, match="cannot be written; check that it is a file, and who may"),
+    ):
+        write_page(nobody, tmp_path / "new" / "page.html", None, 1)
+    assert nobody.mock_calls == []
 
 
 def test_judgements_read_no_other_image(sample: Database) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from conftest import edit
 
-from review.check import check
+from loader.printable import printable
+from review.check import NEEDS_LINES, check, check_evidence
 from review.files import COLUMNS, label_key
 
 
@@ -74,9 +75,68 @@ def test_a_missing_file_is_named(folder: Path) -> None:
     assert problems(folder) == f"tag_providers.csv:1: {reason}"
 
 
-def test_a_file_that_is_not_utf8_is_named(folder: Path) -> None:
-    (folder / "tag_providers.csv").write_bytes(b"\xff\xfe")
-    assert "tag_providers.csv:1: is not UTF-8" in problems(folder)
+NOT_UTF8 = [
+    ("é,".encode("latin-1"), "is not UTF-8 (invalid continuation byte, byte 0); save it as UTF-8"),
+    ("a,b".encode("utf-16"), "is not UTF-8 (invalid start byte, byte 0); save it as UTF-8"),
+    ("a,b".encode("utf-16-le"), "has a NUL character; save it as UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), NOT_UTF8)
+def test_a_file_that_is_not_utf8_is_named(folder: Path, content: bytes, words: str) -> None:
+    (folder / "tag_providers.csv").write_bytes(content)
+    assert f"tag_providers.csv:1: {words}" in problems(folder)
+
+
+@pytest.mark.parametrize(("content", "words"), NOT_UTF8)
+def test_a_file_of_the_evidence_that_is_not_utf8_is_named(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "image_sets.csv").write_bytes(content)
+    (tmp_path / "region_quotas.csv").mkdir()
+    (tmp_path / "label_judgements.csv").write_text("in order")
+    first, second = check_evidence(tmp_path)
+    assert first.startswith(f"image_sets.csv:1: {words}")
+    assert second.startswith("region_quotas.csv:1: cannot be read (Is a directory); take it back")
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    words = "cannot be read (No such file or directory); take it back from git"
+    assert check_evidence(tmp_path / "gone") == [f"{tmp_path / 'gone'} {words}"]
+    assert check(tmp_path / "gone") == [f"{file}.csv:1: {words}" for file in COLUMNS]
+
+
+def test_the_evidence_is_in_order() -> None:
+    assert check_evidence() == []
+
+
+@pytest.mark.parametrize("file", COLUMNS)
+def test_a_file_without_lines_is_named_where_it_cannot_be_meant(folder: Path, file: str) -> None:
+    path = folder / f"{file}.csv"
+    path.write_text(",".join(COLUMNS[file]) + "\n")
+    words = f"{file}.csv:1: has no lines below the header; take them back from git"
+    assert (words in problems(folder)) == (file in NEEDS_LINES)
+
+
+def test_a_problem_is_one_line_whatever_the_label(folder: Path) -> None:
+    with (folder / "included_labels.csv").open("a") as lines:
+        lines.write('"~\nOdd\u202e\x1b[2J",\n')
+    named = [problem for problem in check(folder) if "Odd" in problem]
+    assert all(problem.isprintable() for problem in named)
+    assert any("“~\\nOdd\\u202e\\x1b[2J” is included but" in problem for problem in named)
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("Café Ελλάδα 猫 हिन्दी ไทย 🐈 “-”", "Café Ελλάδα 猫 हिन्दी ไทย 🐈 “-”"),
+        ("\x1b[2J\x9b\x7f\t\r\n", "\\x1b[2J\\x9b\\x7f\\t\\r\\n"),
+        ("\u202e\u2066\u2028\u200b\ufeff", "\\u202e\\u2066\\u2028\\u200b\\ufeff"),
+        ("\udcff\U000e0041", "\\udcff\\U000e0041"),
+    ],
+)
+def test_what_nobody_sees_is_printed_as_an_escape(text: str, want: str) -> None:
+    assert printable(text) == want
 
 
 @pytest.mark.parametrize(
@@ -114,7 +174,8 @@ def test_names_that_look_alike_are_named(folder: Path, file: str, label: str, tw
         lines.write(label + "," * (len(COLUMNS[file]) - 1) + "\n")
     differs = "“{}” differs from “{}” only by white space or Unicode form; keep one"
     named = problems(folder)
-    assert differs.format(label, twin) in named or differs.format(twin, label) in named
+    seen = printable(label)
+    assert differs.format(seen, twin) in named or differs.format(twin, seen) in named
 
 
 def test_names_with_and_without_a_space_are_two(folder: Path) -> None:

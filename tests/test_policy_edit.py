@@ -255,6 +255,10 @@ def test_labels_that_are_aliases_of_each_other_can_be_excluded(folder: Path) -> 
         ("flag cat --category drugs --reason 'a\nb'", "is not one line of text"),
         ("explain cat", "'cat' is not a valid UUID"),
         ("page --most 0", "0 is not in the range x>=1"),
+        ("page ''", "'[LABEL]...': is empty"),
+        ("page 'Cat,,Dog'", "'[LABEL]...': is empty"),
+        ("page '\"Cat'", "'[LABEL]...': is no list of labels: unexpected end of data"),
+        ("page 'a\nb'", "'[LABEL]...': is no list of labels: new-line character"),
         ("draw-sample --width NaN", "'NaN' is no number above 0, up to 1"),
         *[
             (f"include cat --minimum-accuracy {wrong}", f"'{wrong}' is no number from 0 to 1")

@@ -1,5 +1,7 @@
 """What reviewers read: counts of labels, the queue, the preview of an edit, explanations."""
 
+import html
+import os
 import statistics
 import sys
 from collections import defaultdict
@@ -7,17 +9,21 @@ from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from unittest import mock
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from conftest import PUT_IN_FORCE, Database, edit
 from loads import fetch
 
-from review.explain import explain
-from review.files import FOLDER, label_key, read
+from loader.printable import printable
+from review.cli import cli
+from review.explain import Explanation, explain
+from review.files import FOLDER, Line, label_key, read
 from review.live import relation
-from review.preview import as_table, effects
+from review.preview import Effect, as_list, as_table, preview_edit
 
 UNKNOWN_LABEL = "Bucket Hat"  # the sample has it, no list does
 
@@ -169,9 +175,11 @@ def test_a_preview_is_what_the_edit_then_does(
     edit(folder, "included_labels", "\nNature,\n", "\nNature,0.75\n")
     edit(folder, "included_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
     edit(folder, "reviewed_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
-    previewed = {(effect.provider, effect.label): effect for effect in effects(connection, folder)}
+    found = preview_edit(connection, folder)
+    assert found.stopped_for == []
+    previewed = {(effect.provider, effect.label): effect for effect in found.effects}
     # Nobody else has seen the edit, and it is gone.
-    assert effects(connection, FOLDER) == []
+    assert preview_edit(connection, FOLDER) == ([], [])
 
     shown = (
         "select name, count(distinct identifier) from refinery.tag_decisions"
@@ -204,7 +212,7 @@ def apply(connection: psycopg.Connection, folder: Path) -> None:
 
 def test_a_preview_reads_as_a_table(connection: psycopg.Connection, folder: Path) -> None:
     edit(folder, "included_labels", "\nPerson,\n", "\n")
-    found = effects(connection, folder)
+    found = preview_edit(connection, folder).effects
     header, row, _, words = as_table(found, "text").splitlines()
     assert header.split() == ["label", "machine", "before", "after", "images"]
     assert row.split()[:4] == ["Person", "rekognition", "published", "excluded_label"]
@@ -212,6 +220,108 @@ def test_a_preview_reads_as_a_table(connection: psycopg.Connection, folder: Path
     lines = as_table(found, "markdown").splitlines()
     assert lines[2].startswith("| Person | rekognition | published | excluded_label | -")
     assert as_table([], "text").startswith("Nothing would change")
+
+
+def test_a_preview_says_what_dbt_would_stop_the_edit_for(
+    connection: psycopg.Connection, refreshed: Database, folder: Path
+) -> None:
+    """By the figures by which dbt then stops it."""
+    edit(folder, "tag_providers", "\nclarifai,0.9,true,", "\nclarifai,0.9,false,")
+    found = preview_edit(connection, folder)
+    shown = sum(effect.images for effect in found.effects)
+    (words,) = found.stopped_for
+    assert words.startswith(f"{shown:,} of ")
+    with connection.transaction():
+        connection.execute("update refinery.tag_providers set is_withheld = false")
+    done = refreshed.dbt("seed", "--select", "label_corrections")
+    refreshed.build("seed")
+    assert f": {words}. If that is meant, say" in done.stdout
+    header = (FOLDER / "tag_providers.csv").read_text().splitlines()[0]
+    (folder / "tag_providers.csv").write_text(header + "\n")
+    stopped_for = preview_edit(connection, folder).stopped_for
+    assert stopped_for[0] == "2 of 2 lines of tag_providers.csv would be gone"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("tag_providers", "0.9", "most", "“clarifai” has a minimum_accuracy that is no number"),
+        ("tag_providers", "true", "perhaps", "“clarifai” needs true or false as is_withheld"),
+        ("reviewed_labels", "\nCat,", "\nCat,a\0b", "has a NUL character; save it as UTF-8"),
+    ],
+    ids=["no number", "no truth", "NUL"],
+)
+def test_a_file_in_disorder_is_named_and_nothing_previewed(
+    refreshed: Database, folder: Path, file: str, old: str, new: str, words: str
+) -> None:
+    edit(folder, file, old, new)
+    in_our_place = mock.patch.dict(os.environ, refreshed.environment, clear=True)
+    with in_our_place, mock.patch("review.cli.FOLDER", folder):
+        done = CliRunner().invoke(cli, ["preview"], catch_exceptions=False)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {file}.csv:")
+    assert words in done.stderr
+
+
+def test_the_command_ends_with_what_dbt_would_stop_the_edit_for(
+    refreshed: Database, folder: Path
+) -> None:
+    edit(folder, "tag_providers", "\nclarifai,0.9,true,", "\nclarifai,0.9,false,")
+    in_our_place = mock.patch.dict(os.environ, refreshed.environment, clear=True)
+    with in_our_place, mock.patch("review.cli.FOLDER", folder):
+        done = CliRunner().invoke(cli, ["preview"], catch_exceptions=False)
+    *_, heading, _, _, how = done.stdout.splitlines()
+    assert heading == "dbt would not put this edit in force:"
+    assert how == "If it is meant: `dbt seed --vars 'largest_policy_change: 1'`"
+
+
+ODD = "a|b\n`c` <b>[d](e)</b> *f* \x1b[2J\x9b2J \u202e\u2066\u2028\u200b\\| Café 猫"
+
+
+def test_no_label_steers_the_terminal_or_breaks_the_table() -> None:
+    effect = Effect("odd\nmachine", ODD, "published", "excluded_label", -1)
+    short = Effect("rekognition", "Cat", "published", "excluded_label", -1)
+    lines = as_table([effect, short], "text").splitlines()
+    assert len(lines) == 6
+    assert all(line.isprintable() for line in lines)
+    assert "\\x1b[2J\\x9b2J \\u202e\\u2066\\u2028\\u200b" in lines[1]
+    assert lines[1].split("\\| ")[1].startswith("Café 猫")
+    assert len({line.index("published") for line in lines[1:3]}) == 1
+
+
+def test_no_label_breaks_or_injects_into_markdown() -> None:
+    """Markdown knows no escape for a sign in each place; an entity is its sign, and no markup."""
+    effect = Effect("odd\nmachine", ODD, "published", "excluded_label", -1)
+    _, _, row, _, words = as_table([effect], "markdown").splitlines()
+    assert row.count("|") == 6
+    assert not set("<>[]`*\\@#") & set(row.replace("&#", ""))
+    assert html.unescape(row.split(" | ")[0].removeprefix("| ")) == printable(ODD)
+    assert not set("<>[]`*|\\") & set(words)
+    assert as_list([ODD], "markdown").count("\n") == 0
+
+
+def test_an_explanation_is_as_many_lines_as_it_says() -> None:
+    line = Line("reviewed_labels", 7, {"label": ODD, "note": ODD}, "")
+    text = str(Explanation(ODD, ODD, None, "published", "It is shown.", line))
+    assert len(text.splitlines()) == 3
+    assert all(words.isprintable() for words in text.splitlines())
+
+
+def test_no_label_in_the_review_queue_steers_the_terminal(refreshed: Database) -> None:
+    with refreshed.connect() as connection:
+        connection.execute(
+            "insert into refinery.int_label_accuracy_histogram values"
+            " ('rekognition', %s, 0.99, 1000, 990, '{}')",
+            (ODD,),
+        )
+        try:
+            done = refreshed.dbt("test", "--select", "labels_await_review")
+        finally:
+            connection.execute(
+                "delete from refinery.int_label_accuracy_histogram where label = %s", (ODD,)
+            )
+    (queue,) = (line for line in done.stdout.split("\n") if "that await review" in line)
+    assert f": {printable(ODD)} (1000), {UNKNOWN_LABEL} (" in queue
 
 
 def test_each_tag_is_explained_by_its_line(

@@ -1,4 +1,9 @@
-{{ config(materialized='refilled_table') }}
+{{
+    config(
+        materialized='refilled_table',
+        pre_hook="{{ refuse_large_policy_change(this, ref('int_seeded_label_policy')) }}"
+    )
+}}
 
 -- Stored, because to fold the files of the policy takes 6 ms for each of the values that a query
 -- reads: one image by its identifier took 20 ms. `dbt seed` stores it anew, see
