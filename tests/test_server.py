@@ -18,10 +18,12 @@ from click.testing import CliRunner
 from conftest import BINARIES
 from loads import wait_for
 
-from loader.connect import PROJECT, connect, owner_of
+from loader.connect import OWN_SERVER, PROJECT, connect, owner_of
 from loader.errors import UserError
 from trial.cli import main
 from trial.server import MARK, Server, find_binaries
+
+DBT = Path(sys.executable).with_name("dbt")
 
 
 @pytest.fixture
@@ -309,6 +311,37 @@ def test_with_an_own_server_no_other_is_started(monkeypatch: pytest.MonkeyPatch)
     done = CliRunner().invoke(main, ["server", "start"])
     assert done.exit_code == 1
     assert "that server is used instead" in done.stderr
+
+
+def test_dbt_leaves_the_server_of_another_project_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "project"
+    left_out = shutil.ignore_patterns(".*", "target", "logs", "sample", "data")
+    shutil.copytree(PROJECT, copy, ignore=left_out)
+    for name in OWN_SERVER:
+        monkeypatch.delenv(name, raising=False)
+    server = Server(copy / ".postgres")
+    server.start()
+    try:
+        # However its folder is named, it is its own.
+        (tmp_path / "link").symlink_to(copy)
+        for folder, status in ((".", 0), (tmp_path / "link", 0), (copy, 1)):
+            if status:
+                (server.home / "owner").write_text("/original/.postgres")
+            done = subprocess.run(
+                [DBT, "seed", "--select", "sensitive_labels", "--project-dir", folder],
+                cwd=copy,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ("belongs to /original/.postgres" in done.stdout) is bool(status), done.stdout
+            assert (done.returncode != 0) is bool(status), done.stdout
+    finally:
+        (server.home / "owner").unlink(missing_ok=True)
+        server.stop()
+        server.remove()
 
 
 def test_env_of_a_service_without_a_host_is_where_libpq_looks(
