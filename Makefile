@@ -22,10 +22,20 @@ export LABELS CATALOG IMAGE LABEL EACH SEED
 help: ## list these commands
 	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
-# A virtual environment knows its path: one that was copied, or moved, with the project is made anew.
-ifneq ($(shell cat $(VENV)/installed 2>/dev/null),$(CURDIR))
-.PHONY: $(VENV)/installed
-endif
+# A virtual environment knows the folder it was made in: one that was copied, or moved, with the project
+# is made anew. It may lie behind a link; of one of 0.2, whose file is empty, the folder is not known.
+moved = $(shell [ ! -s $(1)/installed ] || \
+	[ "$$(cat $(1)/installed)" = "$$(cd -P $(1)/.. && pwd)" ] || echo $(1)/installed)
+.PHONY: $(call moved,$(VENV)) $(call moved,$(BENCH)/.venv)
+
+# Of Ctrl-C one sentence is said, not what venv and pip say of it.
+define make_environment
+	@trap 'echo "Error: interrupted; run the same command again to go on" >&2; exit 130' INT; \
+	said=$$({ $(PYTHON) -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet --no-deps \
+		--require-hashes --disable-pip-version-check --requirement $<; } 2>&1) || \
+		{ echo "$$said" >&2; exit 1; }
+	@(cd -P $(@D)/.. && pwd) >$@
+endef
 
 install: $(VENV)/installed ## make the virtual environment from requirements.lock
 
@@ -33,10 +43,7 @@ $(VENV)/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
 	@echo "▸ Installing what requirements.lock pins into $(VENV), once"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --disable-pip-version-check \
-		--requirement requirements.lock
-	@pwd -P >$@
+	$(make_environment)
 
 run: install ## from label files to published tags; LABELS=… CATALOG=… for your own files
 	@$(BIN)/python -m trial run --labels "$$LABELS" --catalog "$$CATALOG"
@@ -85,10 +92,7 @@ bench-growth: $(BENCH)/.venv/installed ## measure how the time grows from 50,000
 
 $(BENCH)/.venv/installed: $(BENCH)/requirements.lock
 	@echo "▸ Installing what $< pins into $(BENCH)/.venv, once"
-	@$(PYTHON) -m venv --clear $(BENCH)/.venv
-	@$(BENCH)/.venv/bin/python -m pip install --quiet --no-deps --require-hashes \
-		--disable-pip-version-check --requirement $<
-	@touch $@
+	$(make_environment)
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"

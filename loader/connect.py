@@ -36,10 +36,12 @@ def has_own_server() -> bool:
     return any(os.environ.get(name) for name in OWN_SERVER)
 
 
-def owner_of(home: Path) -> Path:
-    """Return the link that a home belongs to; a home that is no link belongs to itself."""
+def owner_of(home: Path) -> Path | None:
+    """Return the link that a home belongs to: itself, if it is none; None if 0.2 has made it."""
+    if not home.is_symlink() or not home.exists():
+        return home
     owner = home / OWNER
-    return Path(owner.read_text()) if home.is_symlink() and owner.exists() else home
+    return Path(owner.read_text()) if owner.exists() else None
 
 
 def _socket_folder(home: Path) -> str:
@@ -63,7 +65,7 @@ def embedded_parameters(home: Path = HOME) -> dict[str, str]:
 @contextmanager
 def connect() -> Iterator[psycopg.Connection]:
     """Open a connection for a while; raises UserError if there is none to be had."""
-    if not has_own_server() and owner_of(HOME) != HOME:
+    if not has_own_server() and owner_of(HOME) not in (HOME, None):
         raise UserError(
             f"the embedded server of {HOME} belongs to {owner_of(HOME)}: "
             "`python -m trial server start` gives this folder its own"

@@ -1,6 +1,7 @@
 """The embedded server: started, asked, stopped, and in the way."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,11 +16,14 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 from conftest import BINARIES
+from loads import wait_for
 
-from loader.connect import PROJECT, connect
+from loader.connect import OWN_SERVER, PROJECT, connect, owner_of
 from loader.errors import UserError
 from trial.cli import main
 from trial.server import MARK, Server, find_binaries
+
+DBT = Path(sys.executable).with_name("dbt")
 
 
 @pytest.fixture
@@ -63,10 +67,13 @@ def test_it_starts_after_it_was_killed(fresh: Server) -> None:
     assert fresh.is_up()
 
 
+def pid_of(server: Server) -> str:
+    return (server.data / "postmaster.pid").read_text().split()[0]
+
+
 def kill(server: Server) -> None:
     """Kill a server as the kernel does when memory is short; its processes linger."""
-    pid = int((server.data / "postmaster.pid").read_text().split()[0])
-    os.kill(pid, signal.SIGKILL)
+    os.kill(int(pid_of(server)), signal.SIGKILL)
 
 
 def test_it_starts_after_the_socket_folder_was_swept_away(fresh: Server) -> None:
@@ -150,8 +157,39 @@ def test_a_moved_one_is_still_itself(fresh: Server, runs: bool) -> None:
     moved = Server(fresh.home.rename(fresh.home.with_name("moved")))
     assert moved.start() is not runs
     assert "mine" in databases(moved)
+    assert owner_of(moved.home) == moved.home  # or the loader would refuse it from here on
     moved.remove()
     assert not fresh.is_up()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's home is a link")
+def test_a_copy_of_what_0_2_made_is_none(fresh: Server) -> None:
+    fresh.start()
+    (fresh.home / "owner").unlink()  # 0.2 wrote none
+    copy = copy_of(fresh)
+    assert not copy.is_up()
+    assert copy.stop() is False
+    assert copy.remove() is False
+    assert fresh.is_up()
+    assert fresh.start() is False
+    assert owner_of(fresh.home) == fresh.home
+
+
+def test_another_server_with_the_pid_of_one_that_is_gone_is_not_stopped(fresh: Server) -> None:
+    fresh.start()
+    other = Server(fresh.home.with_name("other"))
+    other.start()
+    pid_file = fresh.data / "postmaster.pid"
+    words = pid_file.read_text()
+    fresh.stop()
+    # As after a reboot, where they are numbered anew.
+    pid_file.write_text("\n".join([pid_of(other), *words.splitlines()[1:]]))
+    try:
+        assert fresh.stop() is False
+        assert fresh.start()
+        assert other.is_up()
+    finally:
+        other.remove()
 
 
 def test_what_0_2_made_goes_on(fresh: Server, tmp_path: Path) -> None:
@@ -184,6 +222,27 @@ def test_it_is_complete_or_made_anew_when_killed_on_the_way(fresh: Server) -> No
         with psycopg.connect(**again.parameters()) as connection:
             assert connection.execute("show listen_addresses").fetchone() == ("",)
         again.remove()
+
+
+def test_an_initdb_that_outlived_its_parent_is_not_in_the_way(fresh: Server) -> None:
+    program = "import sys; from pathlib import Path; from trial.server import Server; "
+    program += "Server(Path(sys.argv[1])).start()"
+    starting = subprocess.Popen([sys.executable, "-c", program, fresh.home], cwd=PROJECT)
+    wait_for(lambda: fresh.home.exists() and any(fresh.home.glob("data.unfinished*/*")))
+    starting.kill()
+    starting.wait()
+    fresh.start()
+    assert fresh.is_up()
+
+
+def test_root_may_have_a_strict_umask(fresh: Server) -> None:
+    strict = os.umask(0o077)
+    try:
+        fresh.start()
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(strict)
+    administer(fresh, "select pg_read_file('../owner', true)")  # which dbt asks for
 
 
 @pytest.mark.parametrize("ran", [True, False], ids=["ran", "never ran"])
@@ -219,10 +278,11 @@ def test_it_can_be_reached_again_after_its_socket_was_swept_away(fresh: Server) 
 
 
 def test_two_may_start_it_at_once(fresh: Server) -> None:
-    fresh.start()
-    kill(fresh)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(Server.start, (fresh, Server(fresh.home))))
+        for begin in (lambda: None, lambda: kill(fresh)):
+            begin()
+            started = pool.map(Server.start, (fresh, Server(fresh.home)))
+            assert sorted(started) == [False, True]
     assert fresh.is_up()
 
 
@@ -251,6 +311,52 @@ def test_with_an_own_server_no_other_is_started(monkeypatch: pytest.MonkeyPatch)
     done = CliRunner().invoke(main, ["server", "start"])
     assert done.exit_code == 1
     assert "that server is used instead" in done.stderr
+
+
+def test_dbt_leaves_the_server_of_another_project_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "project"
+    left_out = shutil.ignore_patterns(".*", "target", "logs", "sample", "data")
+    shutil.copytree(PROJECT, copy, ignore=left_out)
+    for name in OWN_SERVER:
+        monkeypatch.delenv(name, raising=False)
+    server = Server(copy / ".postgres")
+    server.start()
+    try:
+        # However its folder is named, it is its own.
+        (tmp_path / "link").symlink_to(copy)
+        for folder, status in ((".", 0), (tmp_path / "link", 0), (copy, 1)):
+            if status:
+                (server.home / "owner").write_text("/original/.postgres")
+            done = subprocess.run(
+                [DBT, "seed", "--select", "sensitive_labels", "--project-dir", folder],
+                cwd=copy,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ("belongs to /original/.postgres" in done.stdout) is bool(status), done.stdout
+            assert (done.returncode != 0) is bool(status), done.stdout
+    finally:
+        (server.home / "owner").unlink(missing_ok=True)
+        server.stop()
+        server.remove()
+
+
+def test_env_of_a_service_without_a_host_is_where_libpq_looks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    services = tmp_path / "services.conf"
+    services.write_text("[local]\nuser=me\n")
+    for name in ("PGHOST", "PGHOSTADDR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    monkeypatch.setenv("PGSERVICE", "local")
+    done = CliRunner().invoke(main, ["server", "env"])
+    assert done.exit_code == 0
+    # Without it dbt would go to the embedded server instead.
+    assert re.search("^export PGHOST=/", done.stdout, re.MULTILINE)
 
 
 def test_env_resolves_a_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -66,8 +66,7 @@ def server(action: str) -> None:
     elif action == "stop":
         said = "stopped" if embedded.stop() else "was not running"
     else:
-        embedded.remove()
-        said = "removed, with its data"
+        said = "removed, with its data" if embedded.remove() else "was not there"
     log.info("the embedded Postgres in %s: %s", embedded.home, said)
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from psycopg.pq import Conninfo
+from psycopg.pq import Conninfo, PGconn
 
 from loader.connect import DATABASE, ROLE, embedded_parameters, has_own_server
 
@@ -24,6 +24,8 @@ def connection_environment() -> dict[str, str]:
     }
     if "PGHOSTADDR" in options:
         options["PGHOST"] = options["PGHOSTADDR"]
+    elif "PGHOST" not in options:  # then it is where libpq looks by itself
+        options["PGHOST"] = PGconn.connect_start(b"").host.decode()
     return {"PGDATABASE": DATABASE} | {name: options[name] for name in names if name in options}
 
 

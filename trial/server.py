@@ -154,35 +154,38 @@ class Server:
                 (folder,) = connection.execute("show data_directory").fetchone() or ("",)
         except psycopg.OperationalError:
             return False
-        return Path(folder).exists() and Path(folder).samefile(self.data)
+        # Where it was started; that is gone if it was moved since.
+        is_there = Path(folder).exists()
+        return Path(folder).samefile(self.data) if is_there else self._postmaster() is not None
 
     def start(self) -> bool:
         """Start it, after creating what is missing; return whether it did not run before.
 
         Returns when it answers; repeatable.
         """
-        self._leave_anothers()
-        if self.is_up():
-            self._create_database()  # the one who began it may have been killed before
-            return False
-        self._make_home()
         with self._alone():
-            if not self._is_complete():
-                self._create_cluster()
-            self._check_version()
-            self._launch()
-            self._create_database()
-        return True
+            self._leave_anothers()
+            self._make_home()
+            ran_before = self.is_up()
+            if not ran_before:
+                if not self._is_complete():
+                    self._create_cluster()
+                self._check_version()
+                self._launch()
+            self._create_database()  # the one who started it may have been killed before
+        return not ran_before
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Wait until no other process makes or starts it."""
-        home = os.open(self._real_home, os.O_RDONLY)
+        """Wait until no other process makes or starts it; let `nobody` read what is made."""
+        folder = os.open(self.home.parent, os.O_RDONLY)
+        umask = os.umask(0o022)
         try:
-            fcntl.flock(home, fcntl.LOCK_EX)
+            fcntl.flock(folder, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(home)
+            os.umask(umask)
+            os.close(folder)
 
     def stop(self) -> bool:
         """Stop it, and wait until it has stopped; return whether it ran. Repeatable."""
@@ -191,18 +194,23 @@ class Server:
             self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", check=False)
         return runs
 
-    def remove(self) -> None:
-        """Stop it and delete its home, data included."""
+    def remove(self) -> bool:
+        """Stop it and delete its home, data included; return whether there was one of its own."""
         self._leave_anothers()
-        if self.home.exists():
+        is_there = self.home.exists()
+        if is_there:
             self.stop()
             shutil.rmtree(self._real_home)
         if self.home.is_symlink():
             self.home.unlink()
+        return is_there
 
     def _is_anothers(self) -> bool:
         """Whether the home is a link that was copied with the project of another."""
         owner = owner_of(self.home)
+        if owner is None:  # of 0.2, where the link is older than the data if it is no copy
+            version = self.data / "PG_VERSION"
+            return version.exists() and self.home.lstat().st_ctime > version.stat().st_mtime
         return owner != self.home and owner.is_symlink() and owner.samefile(self.home)
 
     def _leave_anothers(self) -> None:
@@ -212,14 +220,14 @@ class Server:
     def _postmaster(self) -> int | None:
         """Return the process id of this data folder's server; None if none runs."""
         pid, folder = self._pid_file()
+        # A server stays in its data folder, wherever that is moved. Its pid may be another's by
+        # now, which must not be stopped; macOS has no /proc to tell.
+        where = f"/proc/{pid}/cwd" if Path("/proc/self/cwd").exists() else folder
         try:
             os.kill(int(pid), 0)
+            return int(pid) if Path(where).samefile(self.data) else None
         except (OSError, ValueError):
             return None
-        # By now it may be another program's; macOS, which has no /proc, takes it at its word.
-        command = Path("/proc", pid, "cmdline")
-        is_postgres = not command.exists() or b"postgres" in command.read_bytes()
-        return int(pid) if is_postgres and not self._is_elsewhere(folder) else None
 
     def _pid_file(self) -> tuple[str, str]:
         """Return what a server that runs, or was killed, wrote: its process id and data folder."""
@@ -272,10 +280,12 @@ class Server:
         if (self.data / "postmaster.opts").exists():  # it ran, without our settings
             self._write_settings(self.data)
             return
-        # Under another name until all is there: killed on the way, it is made anew.
-        unfinished = self.data.with_name("data.unfinished")
-        for half_made in (unfinished, self.data):
+        # Under another name until all is there: killed on the way, it is made anew. The name is new
+        # each time, because an `initdb` that outlived its parent may still write into the last one.
+        for half_made in (self.data, *self._real_home.glob("data.unfinished*")):
             shutil.rmtree(half_made, ignore_errors=True)
+        unfinished = Path(tempfile.mkdtemp(prefix="data.unfinished", dir=self._real_home))
+        self._give(unfinished)
         # The C locale is there on every system; the models do not depend on the database's.
         options = ["--encoding=UTF8", "--no-locale", "--auth=trust", f"--username={ROLE}"]
         self._run("initdb", "-D", str(unfinished), *options)
