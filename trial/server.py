@@ -220,14 +220,21 @@ class Server:
     def _postmaster(self) -> int | None:
         """Return the process id of this data folder's server; None if none runs."""
         pid, folder = self._pid_file()
-        # A server stays in its data folder, wherever that is moved. Its pid may be another's by
-        # now, which must not be stopped; macOS has no /proc to tell.
-        where = f"/proc/{pid}/cwd" if Path("/proc/self/cwd").exists() else folder
         try:
             os.kill(int(pid), 0)
-            return int(pid) if Path(where).samefile(self.data) else None
+            return int(pid) if self._is_of(Path("/proc", pid), folder) else None
         except (OSError, ValueError):
             return None
+
+    def _is_of(self, process: Path, folder: str) -> bool:
+        """Whether a process is this folder's server; its pid may be another's by now."""
+        if not Path("/proc/self").exists():  # macOS
+            return Path(folder).samefile(self.data)
+        try:
+            return (process / "cwd").samefile(self.data)  # it stays in it, wherever that is moved
+        except PermissionError:
+            # Root in a container may not look there. Its data folder is never moved.
+            return os.fsencode(self.data) in (process / "cmdline").read_bytes()
 
     def _pid_file(self) -> tuple[str, str]:
         """Return what a server that runs, or was killed, wrote: its process id and data folder."""
