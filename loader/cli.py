@@ -145,7 +145,7 @@ def forget(file: str) -> None:
         schema.require_schema(connection)
         lines = ledger.forget(connection, file, known_by)
     log.info(
-        "%s: %s lines taken back. The tags made of them stay until `dbt run --full-refresh`",
+        "%s: %s lines taken back. The next `dbt run` takes back the tags made of them",
         file,
         f"{lines:,}",
     )

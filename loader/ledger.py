@@ -191,23 +191,38 @@ def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
 def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
     """Remove a file's lines, rejects and ledger rows in one transaction; return its loaded lines.
 
+    What dbt needs to take the labels back too is noted for its next run.
+
     The file is found by content where it is still as it was, else by its name in `status`.
     """
     with connection.transaction():
         file_id = _find_file(connection, name, fingerprint)
-        responses = connection.execute(
+        (lines, *ids) = connection.execute(
             """
-            delete from raw.rekognition_responses
-            where chunk_id = any (select chunk_id from raw.loaded_chunks where file_id = %s)
+            with forgotten as (
+                delete from raw.rekognition_responses
+                where chunk_id = any (select chunk_id from raw.loaded_chunks where file_id = %s)
+                returning response_id
+            )
+            select count(*), min(response_id), max(response_id) from forgotten
             """,
             (file_id,),
-        ).rowcount
+        ).fetchone() or (0,)
+        if lines:
+            lock_responses(connection)  # late, or loads and runs would wait for the deletion
+            connection.execute(
+                """
+                insert into raw.forgotten_responses (first_response_id, last_response_id)
+                values (%s, %s)
+                """,
+                ids,
+            )
         for table in ("rejected_lines", "loaded_chunks", "loaded_files"):
             connection.execute(
                 sql.SQL("delete from raw.{} where file_id = %s").format(sql.Identifier(table)),
                 (file_id,),
             )
-    return responses
+    return int(lines)
 
 
 def _find_file(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:

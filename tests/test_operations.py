@@ -244,7 +244,10 @@ def persistences(database: Database) -> dict[str, str]:
 @pytest.mark.usefixtures("first_of_two")
 def test_tables_are_logged_or_unlogged_as_the_user_says(loaded: Database) -> None:
     before = counts(loaded)
-    tables = ("loaded_files", "loaded_chunks", "rejected_lines", "rekognition_responses")
+    tables = (
+        *("loaded_files", "loaded_chunks", "rejected_lines"),
+        *("rekognition_responses", "forgotten_responses"),
+    )
     logged = dict.fromkeys((*tables, "response_ids"), "p")
     # The sequence outlives a crash, or new responses would get ids below those read before.
     unlogged = dict.fromkeys(tables, "u") | {"response_ids": "p"}

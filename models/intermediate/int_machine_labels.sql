@@ -11,8 +11,12 @@
             "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 0",
             "{% if is_incremental() %}lock table {{ this }} in share row exclusive mode{% endif %}",
             "{{ settle_responses() }}",
+            "{% if is_incremental() %}{{ mark_forgotten_images(this) }}{% endif %}",
         ],
-        post_hook="{% if not is_incremental() %}analyze {{ this }}{% endif %}"
+        post_hook=[
+            "{% if is_incremental() %}delete from {{ this }} where response_id < 0{% endif %}",
+            "{% if not is_incremental() %}analyze {{ this }}{% endif %}",
+        ]
     )
 }}
 
@@ -20,7 +24,7 @@
 
 with
 
-responses as (
+responses as not materialized (
     select * from {{ ref('stg_rekognition__responses') }}
 ),
 
@@ -39,6 +43,18 @@ new_responses as (
             and response_id > (select coalesce(max(done.response_id), 0) from {{ this }} as done)
         {% endif %}
         and response_id <= (select {{ last_settled_response_id() }})
+    {% if is_incremental() %}
+        union all
+        -- Of a marked image, what is left of its responses. All responses are read for it, but only if
+        -- there is one: Postgres asks `exists` first.
+        select responses.*
+        from responses
+        where
+            problem is null
+            and response_id <= (select {{ last_settled_response_id() }})
+            and exists (select 1 from {{ this }} where response_id < 0)
+            and identifier in (select identifier from {{ this }} where response_id < 0)
+    {% endif %}
 ),
 
 labelled as (
