@@ -4,7 +4,9 @@ import json
 import logging
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -93,6 +95,10 @@ STATUS = (
     "blank lines, {loaded_bytes:,} bytes in {seconds:,.0f} s ({bytes_per_second:,.0f} a second); "
     "a second run {second_run}"
 )
+TOTALS = (
+    "{files:,} files, {unfinished:,} of them unfinished: {loaded_lines:,} loaded + "
+    "{rejected_lines:,} rejected + {blank_lines:,} blank lines, {loaded_bytes:,} bytes"
+)
 REJECT = "{file}: byte {byte_offset}: {reason}: {beginning}"
 
 
@@ -104,9 +110,17 @@ def status(as_json: bool) -> None:
         schema.require_schema(connection)
         files = ledger.file_statuses(connection)
     for file in files:
-        click.echo(json.dumps(file, default=str) if as_json else STATUS.format(**file))
-    if not files and not as_json:
-        click.echo("nothing has been loaded")
+        as_line = json.dumps(file, default=datetime.isoformat)
+        click.echo(as_line if as_json else STATUS.format(**file))
+    if not as_json:
+        click.echo(TOTALS.format(**_totals(files)) if files else "nothing has been loaded")
+
+
+def _totals(files: list[dict[str, Any]]) -> dict[str, int]:
+    counts = ("loaded_lines", "rejected_lines", "blank_lines", "loaded_bytes")
+    totals = {name: sum(file[name] for file in files) for name in counts}
+    unfinished = sum(file["state"] == "unfinished" for file in files)
+    return totals | {"files": len(files), "unfinished": unfinished}
 
 
 @cli.command("rejects")

@@ -165,6 +165,8 @@ def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
                 file.bytes as stored_bytes,
                 chunks.loaded_bytes, chunks.loaded_lines, chunks.rejected_lines, chunks.blank_lines,
                 file.started_at,
+                chunks.last_loaded_at,
+                file.finished_at,
                 chunks.seconds,
                 coalesce(chunks.loaded_bytes / nullif(chunks.seconds, 0), 0) as bytes_per_second,
                 case
@@ -178,6 +180,7 @@ def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
                     coalesce(sum(loaded_lines), 0)::bigint as loaded_lines,
                     coalesce(sum(rejected_lines), 0)::bigint as rejected_lines,
                     coalesce(sum(blank_lines), 0)::bigint as blank_lines,
+                    max(loaded_at) as last_loaded_at,
                     coalesce(extract(epoch from max(loaded_at) - file.started_at), 0)::float8
                         as seconds
                 from raw.loaded_chunks
@@ -197,6 +200,8 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
     """
     with connection.transaction():
         file_id = _find_file(connection, name, fingerprint)
+        if not lock_file(connection, file_id):
+            raise UserError(f"{name}: another loader is at it; stop that one, or wait for its end")
         (lines, *ids) = connection.execute(
             """
             with forgotten as (
@@ -227,8 +232,7 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
 
 def _find_file(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
     found = connection.execute(
-        "select file_id, fingerprint from raw.loaded_files"
-        " where fingerprint = %s or name = %s for update",
+        "select file_id, fingerprint from raw.loaded_files where fingerprint = %s or name = %s",
         (fingerprint, name),
     ).fetchall()
     found = [row for row in found if row[1] == fingerprint] or found

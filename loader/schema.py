@@ -48,4 +48,7 @@ def require_schema(connection: psycopg.Connection) -> None:
         "select to_regclass('raw.forgotten_responses') is not null"
     ).fetchone() or (False,)
     if not is_there:
-        raise UserError("the schema raw is not there, or of an earlier version: run `python -m loader init` first")
+        raise UserError(
+            "the schema raw is not there, or of an earlier version: "
+            "run `python -m loader init` first"
+        )

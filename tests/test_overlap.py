@@ -34,9 +34,10 @@ COMMANDS = {
     "load": (*LOADER, "load"),
     "forget": (*LOADER, "forget"),
 }
+REFRESHING = ("run", "build")
 FILE_COMMANDS = ("load", "forget")
 PAIRS = (
-    *("run run", "run seed", "run load", "run forget", "run build"),
+    *("run run", "run seed", "run load", "run forget", "build run"),
     *("build load", "seed seed", "seed test", "test load", "load forget"),
 )
 
@@ -149,6 +150,20 @@ select distinct on (identifier)
 from raw.rekognition_responses
 order by identifier, response_id desc;
 """
+REFRESHES = "select invocation_id from refinery.refreshes"
+BROKEN_CHAIN = """
+select * from (
+    select
+        *,
+        lag(published_tags) over ascending as tags_of_row_before,
+        lag(last_response_id, 1, 0::bigint) over ascending as id_of_row_before
+    from refinery.refreshes
+    window ascending as (order by finished_at)
+) as refresh
+where
+    published_tags_before is distinct from tags_of_row_before
+    or last_response_id < id_of_row_before
+"""
 COUNTS = (
     *("int_catalog_labels", "int_accuracy_counts", "int_label_accuracy_histogram"),
     *("label_summary", "int_label_policy_in_force"),
@@ -194,10 +209,14 @@ def test_two_at_once_leave_what_one_would(crowded: Database, pair: str) -> None:
     dice = random.Random(f"{SEED} {pair}")
     files = {name: label_file(crowded.folder, f"{pair} {name}") for name in FILE_COMMANDS}
     crowded.loader("load", files["forget"])  # in the other pairs, so that a run has new responses
-    started = [start(crowded, name, files.get(name), dice) for name in dice.sample(pair.split(), 2)]
+    refreshes = len(fetch(crowded, REFRESHES))
+    names = dice.sample(pair.split(), 2)
+    started = [start(crowded, name, files.get(name), dice) for name in names]
     said = [process.communicate(timeout=LONGEST_WAIT_SECONDS)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], "\n".join(said)
     assert miscounted(crowded, *COUNTS) == []
+    assert len(fetch(crowded, REFRESHES)) == refreshes + sum(name in REFRESHING for name in names)
+    assert fetch(crowded, BROKEN_CHAIN) == []
     crowded.build("run", "--selector", "refresh")
     assert miscounted(crowded, *COUNTS, "int_machine_labels") == []
 

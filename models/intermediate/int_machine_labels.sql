@@ -34,6 +34,13 @@ corrections as (
     where original is not null
 ),
 
+{% if is_incremental() %}
+    marked as not materialized (
+        select stored.identifier from {{ this }} as stored
+        where stored.response_id < 0
+    ),
+{% endif %}
+
 new_responses as (
     select *
     from responses
@@ -45,15 +52,15 @@ new_responses as (
         and response_id <= (select {{ last_settled_response_id() }})
     {% if is_incremental() %}
         union all
-        -- Of a marked image, what is left of its responses. All responses are read for it, but only if
-        -- there is one: Postgres asks `exists` first.
+        -- Of marked images, what is left of their responses. All responses are read for it, but
+        -- only if an image is marked: Postgres asks `exists` first.
         select responses.*
         from responses
         where
             problem is null
             and response_id <= (select {{ last_settled_response_id() }})
-            and exists (select 1 from {{ this }} where response_id < 0)
-            and identifier in (select identifier from {{ this }} where response_id < 0)
+            and exists (select 1 from marked)
+            and identifier in (select marked.identifier from marked)
     {% endif %}
 ),
 
