@@ -3,7 +3,9 @@
 import json
 import logging
 import signal
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -100,6 +102,10 @@ STATUS = (
     "blank lines, {loaded_bytes:,} bytes in {seconds:,.0f} s ({bytes_per_second:,.0f} a second); "
     "a second run {second_run}"
 )
+TOTALS = (
+    "{files:,} files, {unfinished:,} of them unfinished: {loaded_lines:,} loaded + "
+    "{rejected_lines:,} rejected + {blank_lines:,} blank lines, {loaded_bytes:,} bytes"
+)
 REJECT = "{file}: byte {byte_offset}: {reason}: {beginning}"
 
 
@@ -111,10 +117,17 @@ def status(as_json: bool) -> None:
         schema.require_schema(connection)
         files = ledger.file_statuses(connection)
     for file in files:
-        line = json.dumps(file, default=str) if as_json else printable(STATUS.format(**file))
-        click.echo(line)
-    if not files and not as_json:
-        click.echo("nothing has been loaded")
+        as_line = json.dumps(file, default=datetime.isoformat)
+        click.echo(as_line if as_json else printable(STATUS.format(**file)))
+    if not as_json:
+        click.echo(TOTALS.format(**_totals(files)) if files else "nothing has been loaded")
+
+
+def _totals(files: list[dict[str, Any]]) -> dict[str, int]:
+    counts = ("loaded_lines", "rejected_lines", "blank_lines", "loaded_bytes")
+    totals = {name: sum(file[name] for file in files) for name in counts}
+    unfinished = sum(file["state"] == "unfinished" for file in files)
+    return totals | {"files": len(files), "unfinished": unfinished}
 
 
 @cli.command("rejects")
@@ -148,7 +161,7 @@ def forget(file: str) -> None:
         schema.require_schema(connection)
         lines = ledger.forget(connection, file, known_by)
     log.info(
-        "%s: %s lines taken back. The tags made of them stay until `dbt run --full-refresh`",
+        "%s: %s lines taken back. The next `dbt run` takes back the tags made of them",
         file,
         f"{lines:,}",
     )

@@ -165,6 +165,8 @@ def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
                 file.bytes as stored_bytes,
                 chunks.loaded_bytes, chunks.loaded_lines, chunks.rejected_lines, chunks.blank_lines,
                 file.started_at,
+                chunks.last_loaded_at,
+                file.finished_at,
                 chunks.seconds,
                 coalesce(chunks.loaded_bytes / nullif(chunks.seconds, 0), 0) as bytes_per_second,
                 case
@@ -178,6 +180,7 @@ def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
                     coalesce(sum(loaded_lines), 0)::bigint as loaded_lines,
                     coalesce(sum(rejected_lines), 0)::bigint as rejected_lines,
                     coalesce(sum(blank_lines), 0)::bigint as blank_lines,
+                    max(loaded_at) as last_loaded_at,
                     coalesce(extract(epoch from max(loaded_at) - file.started_at), 0)::float8
                         as seconds
                 from raw.loaded_chunks
@@ -191,29 +194,45 @@ def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
 def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
     """Remove a file's lines, rejects and ledger rows in one transaction; return its loaded lines.
 
+    What dbt needs to take the labels back too is noted for its next run.
+
     The file is found by content where it is still as it was, else by its name in `status`.
     """
     with connection.transaction():
         file_id = _find_file(connection, name, fingerprint)
-        responses = connection.execute(
+        if not lock_file(connection, file_id):
+            raise UserError(f"{name}: another loader is at it; stop that one, or wait for its end")
+        (lines, *ids) = connection.execute(
             """
-            delete from raw.rekognition_responses
-            where chunk_id = any (select chunk_id from raw.loaded_chunks where file_id = %s)
+            with forgotten as (
+                delete from raw.rekognition_responses
+                where chunk_id = any (select chunk_id from raw.loaded_chunks where file_id = %s)
+                returning response_id
+            )
+            select count(*), min(response_id), max(response_id) from forgotten
             """,
             (file_id,),
-        ).rowcount
+        ).fetchone() or (0,)
+        if lines:
+            lock_responses(connection)  # late, or loads and runs would wait for the deletion
+            connection.execute(
+                """
+                insert into raw.forgotten_responses (first_response_id, last_response_id)
+                values (%s, %s)
+                """,
+                ids,
+            )
         for table in ("rejected_lines", "loaded_chunks", "loaded_files"):
             connection.execute(
                 sql.SQL("delete from raw.{} where file_id = %s").format(sql.Identifier(table)),
                 (file_id,),
             )
-    return responses
+    return int(lines)
 
 
 def _find_file(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
     found = connection.execute(
-        "select file_id, fingerprint from raw.loaded_files"
-        " where fingerprint = %s or name = %s for update",
+        "select file_id, fingerprint from raw.loaded_files where fingerprint = %s or name = %s",
         (fingerprint, name),
     ).fetchall()
     found = [row for row in found if row[1] == fingerprint] or found

@@ -9,9 +9,12 @@ from loader.errors import UserError
 
 DDL = Path(__file__).with_name("schema.sql")
 
-# All four together: after a crash Postgres empties what is unlogged, and a ledger that outlived
+# All together: after a crash Postgres empties what is unlogged, and a ledger that outlived
 # its lines would call them loaded. A table that refers to another becomes unlogged before it.
-TABLES = ("rejected_lines", "loaded_chunks", "loaded_files", "rekognition_responses")
+TABLES = (
+    *("rejected_lines", "loaded_chunks", "loaded_files"),
+    *("rekognition_responses", "forgotten_responses"),
+)
 
 
 def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) -> None:
@@ -42,7 +45,10 @@ def _set_logging(connection: psycopg.Connection, unlogged: bool) -> None:
 def require_schema(connection: psycopg.Connection) -> None:
     """Raise UserError unless `init` has been run."""
     (is_there,) = connection.execute(
-        "select to_regclass('raw.rekognition_responses') is not null"
+        "select to_regclass('raw.forgotten_responses') is not null"
     ).fetchone() or (False,)
     if not is_there:
-        raise UserError("the schema raw is not there yet: run `python -m loader init` first")
+        raise UserError(
+            "the schema raw is not there, or of an earlier version: "
+            "run `python -m loader init` first"
+        )

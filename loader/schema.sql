@@ -72,6 +72,16 @@ comment on column raw.rekognition_responses.response_id is 'Rises in load order.
 create index if not exists rekognition_responses_brin
 on raw.rekognition_responses using brin (response_id, chunk_id) with (autosummarize = on);
 
+-- With an id of the same sequence, so that a run finds what was taken back since the last one as it
+-- finds what was loaded.
+create table if not exists raw.forgotten_responses (
+    response_id bigint not null default nextval('raw.response_ids'),
+    first_response_id bigint not null,
+    last_response_id bigint not null
+);
+comment on table raw.forgotten_responses is
+'What `forget` has taken back. One row per forgotten file; of the ids between, others may be there.';
+
 create table if not exists raw.rejected_lines (
     file_id bigint not null references raw.loaded_files,
     chunk_id bigint not null references raw.loaded_chunks,

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 import yaml
 from conftest import SUMMARY, Database
-from loads import fetch, oids, wait_for
+from loads import fetch, oids, wait_for, write
 
 from loader.connect import PROJECT
 from trial.server import Server
@@ -135,10 +136,14 @@ def test_every_function_is_described_and_outlives_a_renamed_database(sample: Dat
     [
         (
             "refresh",
-            {"int_machine_labels", "int_label_accuracy_histogram", "int_label_policy_in_force"},
+            {"int_machine_labels", "int_label_policy_in_force", "refreshes"},
             {"published_images", "int_seeded_label_policy", "included_labels"},
         ),
-        ("policy", {"included_labels", "included_labels_are_reviewed"}, {"int_machine_labels"}),
+        (
+            "policy",
+            {"included_labels", "included_labels_are_reviewed"},
+            {"int_machine_labels", "refreshes"},
+        ),
         (
             "evidence",
             {
@@ -201,6 +206,27 @@ def test_a_new_response_replaces_the_machine_tags_of_its_image_whole(
     want = [{"name": "ATM", "accuracy": 0.995, "provider": "rekognition"}]
     assert fetch(sample, stored, image) == [(want, None)]
     assert fetch(sample, others, image) == before
+
+
+def test_a_file_that_is_forgotten_leaves_the_tags_as_if_it_had_never_been_there(
+    sample: Database, tmp_path: Path
+) -> None:
+    """Of its images one had an earlier response, one gets a later one, and one has no other."""
+    tags = "select identifier::text, tags from refinery.machine_tags order by 1"
+    before = fetch(sample, tags)
+    (earlier, _), (later, _) = before[:2]
+    files = {"wrong": [earlier, later, str(uuid4())], "right": [later]}
+    for name, images in files.items():
+        lines = [f'{{"image_uuid": "{image}", "response": {{"Labels": []}}}}' for image in images]
+        sample.loader("load", write(tmp_path / name, *[line.encode() for line in lines]))
+        sample.build("run", "--select", "int_machine_labels")
+    assert len(fetch(sample, tags)) == len(before) + 1
+    sample.loader("forget", tmp_path / "wrong")
+    sample.build("build", "--select", "int_machine_labels", "every_good_response_is_counted")
+    assert fetch(sample, tags) == [(image, [] if image == later else had) for image, had in before]
+    sample.loader("forget", tmp_path / "right")
+    sample.build("run", "--select", "int_machine_labels")
+    assert fetch(sample, tags) == before
 
 
 def test_a_response_that_was_on_its_way_during_a_run_is_in_the_next(

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -90,7 +91,10 @@ def test_status_of_nothing(loaded: Database) -> None:
 def test_status_of_a_loaded_file(loaded: Database, tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", GOOD, BAD, b"", GOOD)
     loaded.loader("load", file)
-    (line,) = loaded.loader("status").splitlines()
+    line, totals = loaded.loader("status").splitlines()
+    assert totals == (
+        "1 files, 0 of them unfinished: 2 loaded + 1 rejected + 1 blank lines, 44 bytes"
+    )
     assert line.startswith(f"{file}: loaded, 2 loaded + 1 rejected + 1 blank lines, 44 bytes in ")
     assert line.endswith("a second run loads nothing")
     (status,) = statuses(loaded)
@@ -98,7 +102,10 @@ def test_status_of_a_loaded_file(loaded: Database, tmp_path: Path) -> None:
     assert isinstance(seconds, float)
     assert 0 < seconds < 60
     assert status.pop("bytes_per_second") == pytest.approx(44 / seconds)
-    assert re.match(r"\d{4}-\d\d-\d\d ", str(status.pop("started_at")))
+    times = [str(status.pop(name)) for name in ("started_at", "last_loaded_at", "finished_at")]
+    assert all("T" in time for time in times)
+    started_at, last_loaded_at, finished_at = map(datetime.fromisoformat, times)
+    assert started_at < last_loaded_at <= finished_at
     assert status == {
         "name": str(file),
         "state": "loaded",
@@ -118,6 +125,7 @@ def test_status_of_unfinished_files(loaded: Database, tmp_path: Path) -> None:
     (status,) = statuses(loaded)
     assert (status["state"], status["loaded_bytes"]) == ("unfinished", 0)
     assert status["second_run"] == "goes on after 0 bytes"
+    assert status["last_loaded_at"] is status["finished_at"] is None
     loaded.loader("load", begun)
     first_byte, _ = borders(loaded)[-1]
     lose_chunk(loaded, first_byte)
@@ -214,6 +222,14 @@ def test_what_was_never_loaded_cannot_be_forgotten(loaded: Database, first_of_tw
     assert counts(loaded) == before
 
 
+@on_one_version
+def test_a_file_that_is_being_loaded_is_not_forgotten(loaded: Database, tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.jsonl", GOOD)
+    with loaded.connect() as admin, loading(loaded, admin, file):
+        assert "labels.jsonl: another loader is at it" in fails(loaded, "forget", file)
+    assert counts(loaded) == (1, 1, 1, 0)
+
+
 def test_a_file_is_forgotten_whole_or_not_at_all(loaded: Database, first_of_two: Path) -> None:
     before = counts(loaded)
     with loaded.connect() as connection:
@@ -244,7 +260,10 @@ def persistences(database: Database) -> dict[str, str]:
 @pytest.mark.usefixtures("first_of_two")
 def test_tables_are_logged_or_unlogged_as_the_user_says(loaded: Database) -> None:
     before = counts(loaded)
-    tables = ("loaded_files", "loaded_chunks", "rejected_lines", "rekognition_responses")
+    tables = (
+        *("loaded_files", "loaded_chunks", "rejected_lines"),
+        *("rekognition_responses", "forgotten_responses"),
+    )
     logged = dict.fromkeys((*tables, "response_ids"), "p")
     # The sequence outlives a crash, or new responses would get ids below those read before.
     unlogged = dict.fromkeys(tables, "u") | {"response_ids": "p"}

@@ -112,7 +112,7 @@ def test_the_summary_is_what_one_gets_by_reading_all_tags(
 ) -> None:
     for row in connection.execute("select * from refinery.label_summary").fetchall():
         provider, images, labels, per_image, mean, median, image_mean, image_median, *high = row
-        own = [tags for (who, _), tags in read_tags.items() if who == provider]
+        own = [tags for (who, _), tags in read_tags.items() if (who or "(none)") == provider]
         accuracies = [a for tags in own for a in tags.values() if a is not None]
         means = [mean_of([*tags.values()]) for tags in own if tags]
         above = sum(accuracy >= Decimal("0.9") for accuracy in accuracies)

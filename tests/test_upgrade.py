@@ -30,6 +30,7 @@ STORE = "select names, accuracies, xmin::text, ctid::text from refinery.int_mach
 def version_0_1(database: Database) -> Iterator[Database]:
     with database.connect() as connection:
         connection.execute(gzip.decompress(DUMP.read_bytes()))
+        database.loader("init")
         yield database
 
 

@@ -11,8 +11,12 @@
             "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 0",
             "{% if is_incremental() %}lock table {{ this }} in share row exclusive mode{% endif %}",
             "{{ settle_responses() }}",
+            "{% if is_incremental() %}{{ mark_forgotten_images(this) }}{% endif %}",
         ],
-        post_hook="{% if not is_incremental() %}analyze {{ this }}{% endif %}"
+        post_hook=[
+            "{% if is_incremental() %}delete from {{ this }} where response_id < 0{% endif %}",
+            "{% if not is_incremental() %}analyze {{ this }}{% endif %}",
+        ]
     )
 }}
 
@@ -20,7 +24,7 @@
 
 with
 
-responses as (
+responses as not materialized (
     select * from {{ ref('stg_rekognition__responses') }}
 ),
 
@@ -29,6 +33,13 @@ corrections as (
     from {{ ref('label_corrections') }}
     where original is not null
 ),
+
+{% if is_incremental() %}
+    marked as not materialized (
+        select stored.identifier from {{ this }} as stored
+        where stored.response_id < 0
+    ),
+{% endif %}
 
 new_responses as (
     select *
@@ -39,6 +50,18 @@ new_responses as (
             and response_id > (select coalesce(max(done.response_id), 0) from {{ this }} as done)
         {% endif %}
         and response_id <= (select {{ last_settled_response_id() }})
+    {% if is_incremental() %}
+        union all
+        -- Of marked images, what is left of their responses. All responses are read for it, but
+        -- only if an image is marked: Postgres asks `exists` first.
+        select responses.*
+        from responses
+        where
+            problem is null
+            and response_id <= (select {{ last_settled_response_id() }})
+            and exists (select 1 from marked)
+            and identifier in (select marked.identifier from marked)
+    {% endif %}
 ),
 
 labelled as (

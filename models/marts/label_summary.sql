@@ -52,17 +52,17 @@ medians as (
 
 summary as (
     select
-        by_image.provider,
+        coalesce(by_image.provider, '(none)') as provider,
         by_image.images::bigint as images,
         coalesce(by_accuracy.labels, 0)::bigint as labels,
-        coalesce(by_accuracy.labels, 0) / by_image.images as labels_per_image,
-        by_accuracy.mean_accuracy,
-        medians.median_accuracy,
-        by_image.mean_image_accuracy,
-        medians.median_image_accuracy,
+        round(coalesce(by_accuracy.labels, 0) / by_image.images, 6) as labels_per_image,
+        round(by_accuracy.mean_accuracy, 6) as mean_accuracy,
+        round(medians.median_accuracy, 6) as median_accuracy,
+        round(by_image.mean_image_accuracy, 6) as mean_image_accuracy,
+        round(medians.median_image_accuracy, 6) as median_image_accuracy,
         coalesce(by_accuracy.high_labels, 0)::bigint as high_labels,
-        by_accuracy.high_labels / nullif(by_accuracy.labels, 0) as high_share,
-        coalesce(by_accuracy.high_labels, 0) / by_image.images as high_labels_per_image
+        round(by_accuracy.high_labels / nullif(by_accuracy.labels, 0), 6) as high_share,
+        round(coalesce(by_accuracy.high_labels, 0) / by_image.images, 6) as high_labels_per_image
     from by_image
     -- An image in which the machine found nothing counts as an image too.
     left join by_accuracy on by_image.provider is not distinct from by_accuracy.provider

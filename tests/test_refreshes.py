@@ -1,0 +1,104 @@
+"""The table of refreshes: who refreshed the data, when, and what it brought."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from conftest import Database
+from loads import fetch, write
+
+PUBLISHED = """
+select coalesce(sum(images_at_minimum_accuracy), 0)::bigint
+from refinery.labels
+where decision = 'published'
+"""
+ROWS = """
+select new_responses, machine_images, published_tags_before, published_tags, last_response_id
+from refinery.refreshes
+order by finished_at
+"""
+
+
+def published(database: Database) -> int:
+    return int(fetch(database, PUBLISHED)[0][0])
+
+
+def test_a_refresh_says_what_it_brought(sample: Database, tmp_path: Path) -> None:
+    sample.build("run", "--selector", "refresh")
+    (*_, before) = fetch(sample, ROWS)
+    assert before[3] == published(sample) > 1000
+    labels = '[{"Name": "Dog", "Confidence": 99}, {"Name": "Air Fryer", "Confidence": 99}]'
+    lines = [f'{{"image_uuid": "{uuid4()}", "response": {{"Labels": {labels}}}}}'] * 2
+    lines += [f'{{"image_uuid": "{uuid4()}", "response": {{}}}}', lines[0].replace("99", "9")]
+    lines += [f'{{"image_uuid": "{uuid4()}", "response": {{"Labels": {labels}}}}}']
+    file = write(tmp_path / "new.jsonl", *map(str.encode, lines))
+    sample.loader("load", file)
+    sample.build("run", "--selector", "refresh")
+    (*_, after) = fetch(sample, ROWS)
+    assert after[:4] == (2, before[1] + 2, before[3], before[3] + 1)
+    assert after[3] == published(sample)
+    sample.loader("forget", file)
+    sample.build("run", "--selector", "refresh")
+    (*_, taken_back) = fetch(sample, ROWS)
+    assert taken_back == (0, before[1], before[3] + 1, before[3], after[4])
+
+
+def test_a_refresh_says_who_and_when_and_by_which_policy(sample: Database) -> None:
+    ((start,),) = fetch(sample, "select clock_timestamp()")
+    sample.build("run", "--selector", "refresh")
+    ((digest,),) = fetch(
+        sample, "select md5(policy::text) from refinery.int_label_policy_in_force as policy"
+    )
+    query = """
+        select started_at, finished_at, refreshed_by, invocation_id, label_policy_digest
+        from refinery.refreshes order by finished_at desc limit 1
+    """
+    ((started_at, finished_at, *row),) = fetch(sample, query)
+    ((end,),) = fetch(sample, "select clock_timestamp()")
+    assert start < started_at < finished_at < end
+    artifact = json.loads((sample.folder / "target" / "run_results.json").read_text())
+    assert row == ["refinery", artifact["metadata"]["invocation_id"], digest]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("seed",),
+        ("test", "--select", "refreshes"),
+        ("run", "--select", "int_label_policy_in_force"),
+        ("build", "--selector", "policy"),
+    ],
+    ids=" ".join,
+)
+def test_what_refreshes_no_data_writes_no_row(sample: Database, command: tuple[str, ...]) -> None:
+    before = fetch(sample, ROWS)
+    sample.build(*command)
+    assert fetch(sample, ROWS) == before
+
+
+def test_a_full_refresh_keeps_the_history(sample: Database) -> None:
+    before = fetch(sample, ROWS)
+    sample.build("run", "--full-refresh", "--select", "refreshes")
+    assert fetch(sample, ROWS)[:-1] == before
+    assert before
+
+
+@pytest.mark.parametrize(("share", "status"), [(1.11, "warn"), (1.09, "pass"), (0.89, "warn")])
+def test_a_refresh_that_changes_much_is_warned_of(
+    sample: Database, share: float, status: str
+) -> None:
+    with sample.connect() as connection:
+        connection.execute(
+            """
+            insert into refinery.refreshes (finished_at, published_tags_before, published_tags)
+            values ('infinity', 10000, 10000 * %s)
+            """,
+            (share,),
+        )
+        try:
+            sample.build("test", "--select", "the_last_refresh_changed_little")
+            results = {result["unique_id"]: result["status"] for result in sample.results()}
+            assert results["test.label_refinery.the_last_refresh_changed_little"] == status
+        finally:
+            connection.execute("delete from refinery.refreshes where finished_at = 'infinity'")
