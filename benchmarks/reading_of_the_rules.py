@@ -288,13 +288,15 @@ def decide(tag: Json, image_provider: str | None, policy: Policy) -> str:
     if not isinstance(tag, dict) or not _is_name(tag.get("name")) or not _has_good_accuracy(tag):
         return "malformed"
     name, provider, accuracy = key(tag["name"]), provider_of(tag), accuracy_of(tag)
+    is_machine = is_machine_tag(tag, image_provider)
     if policy.denies(name):
         return "denied_pattern"
-    if provider in policy.withheld_providers:
+    is_listed = provider in policy.provider_minimums
+    if provider in policy.withheld_providers or (is_machine and not is_listed):
         return "provider_withheld"
     if accuracy is not None and accuracy < policy.minimum(name, provider):
         return "below_minimum_accuracy"
-    if not is_machine_tag(tag, image_provider):
+    if not is_machine:
         return "published"
     return _decide_on_machine_tag(trimmed(tag["name"]), name, policy)
 

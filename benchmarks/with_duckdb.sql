@@ -45,7 +45,7 @@ select
                 from denied
                 where case when is_exact then pattern = keyed.key else contains(keyed.key, pattern) end
             )
-            or providers.is_withheld
+            or coalesce(providers.is_withheld, keyed.is_machine_tag)
             then null
         when not keyed.is_machine_tag
             or (

@@ -7,7 +7,12 @@ select
         when label_key like any(denied_tag_patterns)
             then 'denied_pattern'
 
-        when tag_providers -> provider ->> 'is_withheld' = 'true'
+        when
+            case
+                when tag_providers ? provider
+                    then tag_providers -> provider ->> 'is_withheld' = 'true'
+                else {{ function('is_machine_tag') }}(provider, image_provider, accuracy)
+            end
             then 'provider_withheld'
 
         when

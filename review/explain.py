@@ -17,7 +17,8 @@ from review.live import relation
 SENTENCES = {
     "malformed": "It is no object, has no name, or an accuracy that is no number from 0 to 1.",
     "denied_pattern": "No tag may have such a name, whoever made it.",
-    "provider_withheld": "All tags of this machine are withheld.",
+    "provider_withheld": "All tags of this machine are withheld, as are those of any machine that "
+    "tag_providers.csv does not list.",
     "below_minimum_accuracy": "Its accuracy is under the label's minimum, else the machine's, "
     "else the default.",
     "sensitive_label": "The label says something about people and is withheld.",

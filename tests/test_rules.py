@@ -103,6 +103,7 @@ lax,0.5,false,
 silent,,false,
 5,0.25,false,
 unsure,0.9,,
+rekognition,,false,
 Clarifai ,0.9,true,
 """,
     "denied_tag_patterns": """pattern,match,reason
