@@ -368,7 +368,8 @@ class Server:
         self._create_database()
 
     def _create_database(self) -> None:
-        with suppress(errors.DuplicateDatabase):
+        # The second is what a start that was killed brings: Postgres is still about its statement.
+        with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
             self._administer("create database {}")
 
     def _beside_it(self) -> dict[str, str]:
