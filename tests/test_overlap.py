@@ -37,7 +37,7 @@ COMMANDS = {
 REFRESHING = ("run", "build")
 FILE_COMMANDS = ("load", "forget")
 PAIRS = (
-    *("run run", "run seed", "run load", "run forget"),
+    *("run run", "run seed", "run forget"),
     *("build load", "seed seed", "seed test", "test load", "load forget"),
 )
 
