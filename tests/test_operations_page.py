@@ -13,9 +13,10 @@ import pytest
 from conftest import BINARIES, Database, fresh_database, switch_fsync_off
 from loads import fetch, on_one_version
 
+from loader.connect import PROJECT
 from trial.catalog import load_catalog
 from trial.sample import write_sample
-from trial.server import PROJECT, Server, find_binaries
+from trial.server import Server, find_binaries
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 DIGEST = """

@@ -18,7 +18,8 @@ from conftest import Database, fresh_database
 from loads import LONGEST_WAIT_SECONDS, fetch, on_one_version, write
 from psycopg import sql
 
-from trial.server import PROJECT, Server
+from loader.connect import PROJECT
+from trial.server import Server
 
 SEED = int(os.environ.get("OVERLAP_SEED") or random.SystemRandom().randrange(10**6))
 LABELS = ("Dog", "Cat", "Tree", "Man", "Sea Snake", "Air Fryer", "Bucket Hat")

@@ -344,6 +344,17 @@ def test_dbt_leaves_the_server_of_another_project_alone(
         server.remove()
 
 
+def test_dbt_says_how_to_start_one_that_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    profile = (PROJECT / "profiles.yml").read_text()
+    default = re.search(r"env_var\('PGHOST', '(/.*?)'\)", profile)
+    assert default
+    with pytest.raises(psycopg.OperationalError, match="python -m trial server start"):
+        psycopg.connect(host=default[1], port=5432)
+
+
 def test_env_of_a_service_without_a_host_is_where_libpq_looks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

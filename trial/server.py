@@ -156,7 +156,9 @@ class Server:
             return False
         # Where it was started; that is gone if it was moved since.
         is_there = Path(folder).exists()
-        return Path(folder).samefile(self.data) if is_there else self._postmaster() is not None
+        if not is_there or not self.data.exists():
+            return self._postmaster() is not None
+        return Path(folder).samefile(self.data)
 
     def start(self) -> bool:
         """Start it, after creating what is missing; return whether it did not run before.
