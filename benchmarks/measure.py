@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loader.connect import PROJECT
 from loader.errors import UserError
-from trial.server import PROJECT
 
 Command = Sequence[str | Path]
 

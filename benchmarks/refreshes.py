@@ -18,10 +18,9 @@ from benchmarks.contestants import BIN
 from benchmarks.inputs import Inputs
 from benchmarks.measure import ServerClock, Usage, measure, succeed
 from benchmarks.ours import REFRESH, load
-from loader.connect import connect
+from loader.connect import PROJECT, connect
 from loader.errors import UserError
 from review.edit import Edit
-from trial.server import PROJECT
 
 MACHINE_TAGS = "int_machine_labels"
 LABEL_COUNT = ("int_catalog_labels", "int_accuracy_counts", "int_label_accuracy_histogram")
