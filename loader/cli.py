@@ -94,7 +94,7 @@ STATUS = (
     "a second run {second_run}"
 )
 TOTALS = (
-    "{files:,} files, {unfinished:,} of them unfinished: {loaded_lines:,} loaded + "
+    "in all {files:,}, unfinished {unfinished:,}: {loaded_lines:,} loaded + "
     "{rejected_lines:,} rejected + {blank_lines:,} blank lines, {loaded_bytes:,} bytes"
 )
 REJECT = "{file}: byte {byte_offset}: {reason}: {beginning}"

@@ -182,12 +182,12 @@ def test_one_that_runs_elsewhere_is_left_alone(
 ) -> None:
     """As in another container, where its data folder has another path and no process is seen."""
     fresh.start()
-    there, here = fresh.data.parent, fresh.data.parent.with_name("here")
-    there.rename(here)
+    there = fresh.data.parent
+    here = there.rename(there.with_name(f"{there.name}-here"))
     if fresh.home.is_symlink():
         fresh.home.unlink()
         fresh.home.symlink_to(here)
-    seen_from_here = fresh if fresh.home.is_symlink() else Server(here)
+    seen_from_here = Server(fresh.home if fresh.home.is_symlink() else here)
     with monkeypatch.context() as patched:
         patched.setattr(Server, "_postmaster", lambda _: None)
         with pytest.raises(UserError, match="use it there, or stop it there"):
