@@ -14,14 +14,9 @@ from loader.connect import connect
 from loader.errors import Commands
 from loader.files import check_readable, find_files, fingerprint
 from loader.load import DEFAULTS, Options, RejectLimit, load_files
-from loader.printable import printable
+from loader.printable import log_to_terminal, printable
 
 log = logging.getLogger("loader")
-
-
-class _Printable(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
 
 
 @click.group(
@@ -33,13 +28,9 @@ class _Printable(logging.Formatter):
 )
 def cli() -> None:
     """Bring label files, whole and unaltered, into Postgres."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Printable())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_to_terminal()
     for chatty in ("boto3", "botocore", "smart_open"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # Of a lost connection the workers say it all; psycopg would add that it cannot roll back.
-    logging.getLogger("psycopg").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
 
 
@@ -103,7 +94,7 @@ STATUS = (
     "a second run {second_run}"
 )
 TOTALS = (
-    "{files:,} files, {unfinished:,} of them unfinished: {loaded_lines:,} loaded + "
+    "in all {files:,}, unfinished {unfinished:,}: {loaded_lines:,} loaded + "
     "{rejected_lines:,} rejected + {blank_lines:,} blank lines, {loaded_bytes:,} bytes"
 )
 REJECT = "{file}: byte {byte_offset}: {reason}: {beginning}"

@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 HOME = PROJECT / ".postgres"
 # The file in a home that names the link to it; there is one for root alone.
 OWNER = "owner"
-SOCKET_PATH_BYTES = 107
+SOCKET_PATH_BYTES = 103  # macOS'; Linux has 107
 ROLE = "refinery"
 DATABASE = "refinery"
 
@@ -38,16 +38,20 @@ def has_own_server() -> bool:
 
 def owner_of(home: Path) -> Path | None:
     """Return the link that a home belongs to: itself, if it is none; None if 0.2 has made it."""
-    if not home.is_symlink() or not home.exists():
-        return home
-    owner = home / OWNER
-    return Path(owner.read_text()) if owner.exists() else None
+    try:
+        if not home.is_symlink() or not home.exists():
+            return home
+        owner = home / OWNER
+        return Path(owner.read_text()) if owner.exists() else None
+    except PermissionError:
+        raise UserError(f"{home} is another user's: run this as root, who made it") from None
 
 
 def _socket_folder(home: Path) -> str:
     """Return the folder of a home's socket, from here on if its path is too long for a socket."""
     folder = home.resolve() / "socket"
-    if len(os.fsencode(folder / ".s.PGSQL.5432")) <= SOCKET_PATH_BYTES:
+    is_short = len(os.fsencode(folder / ".s.PGSQL.5432")) <= SOCKET_PATH_BYTES
+    if is_short or not Path("/proc/self/cwd").exists():
         return str(folder)
     return f"/proc/self/cwd/{os.path.relpath(folder)}"
 
@@ -65,9 +69,9 @@ def embedded_parameters(home: Path = HOME) -> dict[str, str]:
 @contextmanager
 def connect() -> Iterator[psycopg.Connection]:
     """Open a connection for a while; raises UserError if there is none to be had."""
-    if not has_own_server() and owner_of(HOME) not in (HOME, None):
+    if not has_own_server() and (owner := owner_of(HOME)) != HOME:
         raise UserError(
-            f"the embedded server of {HOME} belongs to {owner_of(HOME)}: "
+            f"the embedded server of {HOME} belongs to {owner or 'nobody that it names'}: "
             "`python -m trial server start` gives this folder its own"
         )
     try:

@@ -202,6 +202,8 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
         file_id = _find_file(connection, name, fingerprint)
         if not lock_file(connection, file_id):
             raise UserError(f"{name}: another loader is at it; stop that one, or wait for its end")
+        # The rejects first: `retry-rejects`, which makes responses of them, locks them too.
+        connection.execute("delete from raw.rejected_lines where file_id = %s", (file_id,))
         (lines, *ids) = connection.execute(
             """
             with forgotten as (
@@ -222,7 +224,7 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
                 """,
                 ids,
             )
-        for table in ("rejected_lines", "loaded_chunks", "loaded_files"):
+        for table in ("loaded_chunks", "loaded_files"):
             connection.execute(
                 sql.SQL("delete from raw.{} where file_id = %s").format(sql.Identifier(table)),
                 (file_id,),

@@ -12,8 +12,11 @@ DDL = Path(__file__).with_name("schema.sql")
 # All together: after a crash Postgres empties what is unlogged, and a ledger that outlived
 # its lines would call them loaded. A table that refers to another becomes unlogged before it.
 TABLES = (
-    *("rejected_lines", "loaded_chunks", "loaded_files"),
-    *("rekognition_responses", "forgotten_responses"),
+    "rejected_lines",
+    "loaded_chunks",
+    "loaded_files",
+    "rekognition_responses",
+    "forgotten_responses",
 )
 
 

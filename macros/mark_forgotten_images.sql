@@ -1,5 +1,5 @@
-{#- The ids in forgotten_responses are of the responses' own sequence, so that they are settled, and
-    seen once, as those are. The bounds are scalar subselects, so that both tables are read by index
+{#- The ids in forgotten_responses are of the responses' own sequence, so that they are settled as those
+    are, and seen until newer responses are stored. The bounds are scalar subselects, so that both tables are read by index
     from the one to the other, and not at all if nothing was taken back. -#}
 {% macro mark_forgotten_images(store) -%}
     {%- set responses = source('rekognition', 'rekognition_responses') -%}

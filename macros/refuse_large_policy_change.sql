@@ -20,8 +20,8 @@
                 ~ " and share > " ~ largest ~ " order by share desc, sentence"
             ) -%}
             {%- do reasons.extend(large.columns[0].values()) -%}
-        {%- elif flags.FULL_REFRESH and largest < 1 and run_query("select " ~ is_another)[0][0] -%}
-            {%- do reasons.append("--full-refresh drops what tells how much an edit changes") -%}
+        {%- elif largest < 1 and run_query("select " ~ is_another)[0][0] -%}
+            {%- do reasons.append("what tells how much an edit changes is not there, as after --full-refresh") -%}
         {%- endif -%}
         {%- if reasons -%}
             {{ exceptions.raise_compiler_error(

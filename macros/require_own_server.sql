@@ -3,7 +3,7 @@
     {%- if execute and target.host.startswith('/proc/self/cwd/') -%}
         {#- Unless it is named, the profiles' folder is the one that dbt runs in, all links resolved. -#}
         {%- set here = flags.PROFILES_DIR -%}
-        {%- set owner = run_query("select pg_read_file('../owner', true)")[0][0] -%}
+        {%- set owner = run_query("select pg_read_file('../owner', 0, 4096, true)")[0][0] -%}
         {%- if owner is not none and here.startswith('/')
             and owner not in (here ~ '/.postgres', invocation_args_dict['project_dir'] ~ '/.postgres') -%}
             {{ exceptions.raise_compiler_error(

@@ -63,8 +63,7 @@ def shell(
     places = {
         "/srv/label-refinery": str(PROJECT),
         "/data/labels/*.jsonl": f"{database.folder}/*.jsonl",
-        "/var/lock": str(database.folder),
-        "/var/log": str(database.folder),
+        "logs": str(database.folder),
         "label-refinery.dump": str(database.folder.parent / "label-refinery.dump"),
     }
     for place, here in places.items():
@@ -93,12 +92,12 @@ def test_the_line_for_cron_refreshes_and_tells_how_it_ended(small: Database) -> 
     before = len(fetch(small, REFRESHES))
 
     done = shell(small, fields[5])
-    log = small.folder / "label-refinery.log"
+    log = small.folder / "refresh.log"
     assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), log.read_text()
     assert "loaded before, nothing to do" in log.read_text()
     assert len(fetch(small, REFRESHES)) == before + 1
 
-    with (small.folder / "label-refinery").open() as lock:
+    with (small.folder / "refresh.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "ended with 75" in shell(small, fields[5]).stdout
     failing = fields[5].replace("/data/labels/", "/data/nowhere/")

@@ -169,10 +169,31 @@ def test_a_copy_of_what_0_2_made_is_none(fresh: Server) -> None:
     copy = copy_of(fresh)
     assert not copy.is_up()
     assert copy.stop() is False
-    assert copy.remove() is False
+    for refused in (copy.start, copy.remove):
+        with pytest.raises(UserError, match=r"is it a copy\? If so, delete the link"):
+            refused()
     assert fresh.is_up()
     assert fresh.start() is False
     assert owner_of(fresh.home) == fresh.home
+
+
+def test_one_that_runs_elsewhere_is_left_alone(
+    fresh: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in another container, where its data folder has another path and no process is seen."""
+    fresh.start()
+    there = fresh.data.parent
+    here = there.rename(there.with_name(f"{there.name}-here"))
+    if fresh.home.is_symlink():
+        fresh.home.unlink()
+        fresh.home.symlink_to(here)
+    seen_from_here = Server(fresh.home if fresh.home.is_symlink() else here)
+    with monkeypatch.context() as patched:
+        patched.setattr(Server, "_postmaster", lambda _: None)
+        with pytest.raises(UserError, match="use it there, or stop it there"):
+            seen_from_here.start()
+    assert seen_from_here.is_up()
+    assert seen_from_here.remove()
 
 
 def test_another_server_with_the_pid_of_one_that_is_gone_is_not_stopped(fresh: Server) -> None:

@@ -9,6 +9,7 @@ import click
 
 from loader.connect import PROJECT, connect, has_own_server
 from loader.errors import Commands, UserError
+from loader.printable import log_to_terminal
 from trial import run as make_run
 from trial.catalog import load_catalog
 from trial.environment import connection_environment
@@ -25,9 +26,7 @@ def main() -> None:
     The server is the one that PGHOST, PGHOSTADDR or PGSERVICE names, else the embedded one. Exit
     status: 0 done, or nothing to do; 1 refused or failed; 2 wrong usage.
     """
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
-    # Of a lost connection the commands say it all; psycopg would add that it cannot roll back.
-    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    log_to_terminal()
 
 
 @main.command()

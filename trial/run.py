@@ -146,8 +146,8 @@ def run_program(*command: str | Path) -> int:
             program.send_signal(signal.SIGINT)
             program.communicate()  # dbt cancels what runs in Postgres, and says so at length
             raise
-    if said:
-        log.info("%s", said.rstrip())
+    for line in said.splitlines():
+        log.info("%s", line)
     return program.returncode
 
 

@@ -9,6 +9,7 @@ belongs to one home: what a copied project brings along of another's is left alo
 import fcntl
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -156,9 +157,14 @@ class Server:
             return False
         # Where it was started; that is gone if it was moved since.
         is_there = Path(folder).exists()
-        if not is_there or not self.data.exists():
-            return self._postmaster() is not None
-        return Path(folder).samefile(self.data)
+        if is_there and self.data.exists():
+            return Path(folder).samefile(self.data)
+        if self._postmaster() is None:
+            raise UserError(
+                f"the server that answers in {self.home} was started where its data are {folder}, "
+                "in another container perhaps: use it there, or stop it there"
+            )
+        return True
 
     def start(self) -> bool:
         """Start it, after creating what is missing; return whether it did not run before.
@@ -217,6 +223,12 @@ class Server:
 
     def _leave_anothers(self) -> None:
         if self._is_anothers():
+            if owner_of(self.home) is None:
+                raise UserError(
+                    f"{self.home} is newer than what it leads to, {self._real_home}: is it a "
+                    "copy? If so, delete the link. If not: "
+                    f"echo -n {shlex.quote(str(self.home))} >{self._real_home / OWNER}"
+                )
             self.home.unlink()
 
     def _postmaster(self) -> int | None:
@@ -231,7 +243,9 @@ class Server:
     def _is_of(self, process: Path, folder: str) -> bool:
         """Whether a process is this folder's server; its pid may be another's by now."""
         if not Path("/proc/self").exists():  # macOS
-            return Path(folder).samefile(self.data)
+            asked = ["/bin/ps", "-o", "comm=", "-p", process.name]
+            name = subprocess.run(asked, capture_output=True, check=False).stdout
+            return b"postgres" in name and Path(folder).samefile(self.data)
         try:
             return (process / "cwd").samefile(self.data)  # it stays in it, wherever that is moved
         except PermissionError:
@@ -386,14 +400,20 @@ class Server:
     ) -> subprocess.CompletedProcess[str]:
         # Output goes to files: pg_ctl hands its pipes on to the server, which would keep them open.
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            done = subprocess.run(
-                [self._bin / program, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                cwd="/",  # `nobody` may not be able to enter the folder that we are in
-                **self._account,
-            )
+            try:
+                done = subprocess.run(
+                    [self._bin / program, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    cwd="/",  # `nobody` may not be able to enter the folder that we are in
+                    **self._account,
+                )
+            except PermissionError:
+                raise UserError(
+                    f"{self.home} is of an ordinary user, and Postgres does not run as root in it: "
+                    "run this as that user"
+                ) from None
             out.seek(0)
             err.seek(0)
             result = subprocess.CompletedProcess(done.args, done.returncode, out.read(), err.read())

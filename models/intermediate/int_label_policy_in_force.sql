@@ -1,7 +1,13 @@
 {{
     config(
         materialized='refilled_table',
-        pre_hook="{{ refuse_large_policy_change(this, ref('int_seeded_label_policy')) }}"
+        pre_hook=[
+            "lock table {% for file in [
+                'denied_tag_patterns', 'tag_providers', 'included_labels',
+                'reviewed_labels', 'sensitive_labels', 'label_corrections'
+            ] %}{{ ref(file) }}{{ ', ' if not loop.last }}{% endfor %} in share mode",
+            "{{ refuse_large_policy_change(this, ref('int_seeded_label_policy')) }}"
+        ]
     )
 }}
 

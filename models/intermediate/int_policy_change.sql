@@ -1,13 +1,5 @@
 with
 
-machine_tags as (
-    select
-        images as tags,
-        images_shown as before,
-        seeded_images_shown as after
-    from {{ ref('int_labels_by_policy') }}
-),
-
 -- Creators' tags are not counted anywhere. So few images, and any, or an edit would take long.
 images as (
     select
@@ -27,8 +19,16 @@ seeded as materialized (
     select * from {{ ref('int_seeded_label_policy') }}
 ),
 
-creators_tags as (
+tags as (
     select
+        'machine tags' as what,
+        images as tags,
+        images_shown as before,
+        seeded_images_shown as after
+    from {{ ref('int_labels_by_policy') }}
+    union all
+    select
+        'creators'' tags in 1,000 images' as what,
         jsonb_array_length(tags) as tags,
         jsonb_array_length(
             {{ function('published_tags') }}(
@@ -84,32 +84,13 @@ files as (
 -- all, however few it had.
 changes as (
     select
-        'machine tags would be published' as change,
-        sum(greatest(after - before, 0)) as changed,
-        sum(tags) as counted,
+        tags.what || ' would be ' || way.name as change,
+        sum(greatest(way.sign * (tags.after - tags.before), 0)) as changed,
+        sum(tags.tags) as counted,
         1000 as at_least
-    from machine_tags
-    union all
-    select
-        'machine tags would be withdrawn' as change,
-        sum(greatest(before - after, 0)) as changed,
-        sum(tags) as counted,
-        1000 as at_least
-    from machine_tags
-    union all
-    select
-        'creators'' tags in 1,000 images would be published' as change,
-        sum(greatest(after - before, 0)) as changed,
-        sum(tags) as counted,
-        1000 as at_least
-    from creators_tags
-    union all
-    select
-        'creators'' tags in 1,000 images would be withdrawn' as change,
-        sum(greatest(before - after, 0)) as changed,
-        sum(tags) as counted,
-        1000 as at_least
-    from creators_tags
+    from tags
+    cross join (values ('published', 1), ('withdrawn', -1)) as way (name, sign)
+    group by tags.what, way.name
     union all
     select
         'lines of ' || file || '.csv would be gone' as change,
