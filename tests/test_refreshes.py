@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from conftest import Database
@@ -24,14 +24,19 @@ def published(database: Database) -> int:
     return int(fetch(database, PUBLISHED)[0][0])
 
 
+def response(image: UUID, confidence: int) -> str:
+    """Return a line that says of an image one label that is approved, and one that nobody knows."""
+    labels = [{"Name": name, "Confidence": confidence} for name in ("Dog", "Air Fryer")]
+    return json.dumps({"image_uuid": str(image), "response": {"Labels": labels}})
+
+
 def test_a_refresh_says_what_it_brought(sample: Database, tmp_path: Path) -> None:
     sample.build("run", "--selector", "refresh")
     (*_, before) = fetch(sample, ROWS)
     assert before[3] == published(sample) > 1000
-    labels = '[{"Name": "Dog", "Confidence": 99}, {"Name": "Air Fryer", "Confidence": 99}]'
-    lines = [f'{{"image_uuid": "{uuid4()}", "response": {{"Labels": {labels}}}}}'] * 2
-    lines += [f'{{"image_uuid": "{uuid4()}", "response": {{}}}}', lines[0].replace("99", "9")]
-    lines += [f'{{"image_uuid": "{uuid4()}", "response": {{"Labels": {labels}}}}}']
+    one, other = uuid4(), uuid4()
+    lines = [response(one, 99), response(one, 99), response(one, 9), response(other, 99)]
+    lines += [json.dumps({"image_uuid": str(uuid4()), "response": {}})]
     file = write(tmp_path / "new.jsonl", *map(str.encode, lines))
     sample.loader("load", file)
     sample.build("run", "--selector", "refresh")
