@@ -2,6 +2,6 @@ select
     case
         when jsonb_typeof(confidence) <> 'number'
             then null
-        when confidence::numeric between 0 and 100
-            then trim_scale(confidence::numeric * 0.01)
+        when confidence::numeric * share between 0 and 1
+            then trim_scale(confidence::numeric * share)
     end

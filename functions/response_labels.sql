@@ -9,12 +9,11 @@ begin
     accuracies := '{}';
     for place in 0 .. jsonb_array_length(labels) - 1 loop
         label := labels -> place;
-        said := label -> 'Name';
+        said := label -> name_key;
         name := {{ function('response_label_name') }}(said);
-        said := label -> 'Confidence';
-        accuracy := {{ function('response_label_accuracy') }}(said);
+        said := label -> confidence_key;
+        accuracy := {{ function('response_label_accuracy') }}(said, share);
         continue when name is null or accuracy is null;
-        name := coalesce(label_corrections ->> name, name);
         earlier := array_position(names, name);
         if accuracies[earlier] < accuracy then
             names := names[:earlier - 1] || names[earlier + 1:];

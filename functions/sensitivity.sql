@@ -5,6 +5,8 @@ declare
     provider text;
     accuracy numeric;
     category text;
+    first integer;
+    last integer = 0;
     categories text[] = '{}';
 begin
     tags := tags #> '{}';  -- decompressed once
@@ -12,7 +14,7 @@ begin
         tag := tags -> place;
         provider := tag ->> 'provider';
         -- Most tags are the creator's: no more is read of them.
-        continue when provider = machine or provider = image_provider;
+        continue when provider = image_provider or provider = any (machines);
         name := {{ function('tag_name') }}(tag);
         label_key := {{ function('label_key') }}(name);
         category := sensitive_labels -> label_key ->> 'flag_category';
@@ -28,20 +30,25 @@ begin
         end if;
     end loop;
 
-    for place in 1 .. coalesce(cardinality(names), 0) loop
-        accuracy := accuracies[place];
-        continue when accuracy < lowest_minimum_accuracy or machine = image_provider;
-        name := names[place];
-        label_key := {{ function('label_key') }}(name);
-        category := sensitive_labels -> label_key ->> 'flag_category';
-        continue when category is null;
-        if {{ function('tag_decision') }}(
-            name, label_key, machine, accuracy, image_provider,
-            denied_tag_patterns, tag_providers, included_labels,
-            reviewed_labels, sensitive_labels, label_corrections
-        ) = 'published' then
-            categories := categories || category;
-        end if;
+    for number in 1 .. coalesce(cardinality(machines), 0) loop
+        first := last + 1;
+        last := last + label_counts[number];
+        continue when machines[number] = image_provider;
+        for place in first .. last loop
+            accuracy := accuracies[place];
+            continue when accuracy < lowest_minimum_accuracy;
+            name := names[place];
+            label_key := {{ function('label_key') }}(name);
+            category := sensitive_labels -> label_key ->> 'flag_category';
+            continue when category is null;
+            if {{ function('tag_decision') }}(
+                name, label_key, machines[number], accuracy, image_provider,
+                denied_tag_patterns, tag_providers, included_labels,
+                reviewed_labels, sensitive_labels, label_corrections
+            ) = 'published' then
+                categories := categories || category;
+            end if;
+        end loop;
     end loop;
 
     if cardinality(categories) < 2 then

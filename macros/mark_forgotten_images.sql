@@ -1,11 +1,10 @@
 {#- The ids in forgotten_responses are of the responses' own sequence, so that they are settled as those
     are, and seen until newer responses are stored. The bounds are scalar subselects, so that both tables are read by index
     from the one to the other, and not at all if nothing was taken back. -#}
-{% macro mark_forgotten_images(store) -%}
-    {%- set responses = source('rekognition', 'rekognition_responses') -%}
-    {%- set forgotten_responses = responses.incorporate(path={'identifier': 'forgotten_responses'}) -%}
+{% macro mark_forgotten_images(store, labeller) -%}
+    {%- set responses = source(labeller, labeller ~ '_responses') -%}
     {%- set forgotten -%}
-        from {{ forgotten_responses }}
+        from {{ of_the_loader('forgotten_responses') }}
         where
             response_id > (select max(last.response_id) from {{ store }} as last)
             and response_id <= {{ last_settled_response_id() }}
@@ -14,7 +13,6 @@
         between (select min(first_response_id) {{ forgotten }})
         and (select max(last_response_id) {{ forgotten }})
     {%- endset -%}
-    {%- if load_relation(forgotten_responses) is not none -%} {#- `loader init` has been run since 0.2 -#}
     update {{ store }} as stored
     set response_id = -response_id
     where
@@ -23,5 +21,8 @@
             select from {{ responses }} as response
             where response.response_id = stored.response_id and response.response_id {{ between }}
         )
-    {%- endif -%}
+        and not exists (
+            select from {{ of_the_loader('released_responses') }} as released
+            where released.response_id = stored.response_id
+        );
 {%- endmacro %}

@@ -1,11 +1,7 @@
 with
 
 images as (
-    select * from {{ ref('stg_catalog__images') }}
-),
-
-machine_labels as (
-    select * from {{ ref('int_machine_labels') }}
+    {{ labelled_images() }}
 ),
 
 labelled as (
@@ -16,7 +12,6 @@ labelled as (
         tag.accuracy,
         tag.is_published
     from images
-    left join machine_labels on images.identifier = machine_labels.identifier
     -- No aggregate stands above the images, so that a condition on the identifier finds its image
     -- by the catalog's index and no other image is read.
     inner join lateral (
@@ -29,9 +24,10 @@ labelled as (
             {{ function('decided_tags') }}(
                 images.tags,
                 images.provider,
-                machine_labels.provider,
-                machine_labels.names,
-                machine_labels.accuracies,
+                images.machines,
+                images.machine_label_counts,
+                images.machine_names,
+                images.machine_accuracies,
                 {{ label_policy() }}
             ) as decided
         where

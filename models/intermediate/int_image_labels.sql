@@ -4,8 +4,8 @@ machine_labels as not materialized (
     select
         identifier,
         provider,
-        names,
-        accuracies
+        said_names as names,
+        said_accuracies as accuracies
     from {{ ref('int_machine_labels') }}
 ),
 
@@ -22,8 +22,13 @@ catalog_labels as (
 kept_catalog_labels as (
     select catalog_labels.*
     from catalog_labels
-    left join machine_labels on catalog_labels.identifier = machine_labels.identifier
-    where coalesce(catalog_labels.provider <> machine_labels.provider, true)
+    where
+        not exists (
+            select from machine_labels
+            where
+                machine_labels.identifier = catalog_labels.identifier
+                and machine_labels.provider = catalog_labels.provider
+        )
 ),
 
 all_labels as (

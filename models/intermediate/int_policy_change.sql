@@ -32,13 +32,13 @@ tags as (
         jsonb_array_length(tags) as tags,
         jsonb_array_length(
             {{ function('published_tags') }}(
-                tags, provider, null, null, null,
+                tags, provider, '{}', '{}', '{}', '{}',
                 {{ label_policy() }}, {{ label_policy(['lowest_minimum_accuracy']) }}
             )
         ) as before,
         jsonb_array_length(
             {{ function('published_tags') }}(
-                tags, provider, null, null, null,
+                tags, provider, '{}', '{}', '{}', '{}',
                 {{ label_policy(of='seeded') }},
                 {{ label_policy(['lowest_minimum_accuracy'], of='seeded') }}
             )

@@ -1,26 +1,21 @@
 with
 
 images as (
-    select * from {{ ref('stg_catalog__images') }}
-),
-
-machine_labels as (
-    select * from {{ ref('int_machine_labels') }}
+    {{ labelled_images() }}
 ),
 
 merged as (
     select
         {{ catalog_columns(of='images', instead={'tags': 'merged.tags'}) }}
     from images
-    left join machine_labels on images.identifier = machine_labels.identifier
     cross join lateral (
         select
             {{ function('merged_tags') }}(
                 images.tags,
-                images.provider,
-                machine_labels.provider,
-                machine_labels.names,
-                machine_labels.accuracies
+                images.machines,
+                images.machine_label_counts,
+                images.machine_names,
+                images.machine_accuracies
             ) as tags
     ) as merged
 )

@@ -1,11 +1,7 @@
 with
 
 images as (
-    select * from {{ ref('stg_catalog__images') }}
-),
-
-machine_labels as (
-    select * from {{ ref('int_machine_labels') }}
+    {{ labelled_images() }}
 ),
 
 published as (
@@ -13,24 +9,25 @@ published as (
         {{ catalog_columns(of='images', instead={'tags': 'published.tags'}) }},
         published.sensitivity
     from images
-    left join machine_labels on images.identifier = machine_labels.identifier
     cross join lateral (
         select
             {{ function('published_tags') }}(
                 images.tags,
                 images.provider,
-                machine_labels.provider,
-                machine_labels.names,
-                machine_labels.accuracies,
+                images.machines,
+                images.machine_label_counts,
+                images.machine_names,
+                images.machine_accuracies,
                 {{ label_policy() }},
                 {{ label_policy(['lowest_minimum_accuracy']) }}
             ) as tags,
             {{ function('sensitivity') }}(
                 images.tags,
                 images.provider,
-                machine_labels.provider,
-                machine_labels.names,
-                machine_labels.accuracies,
+                images.machines,
+                images.machine_label_counts,
+                images.machine_names,
+                images.machine_accuracies,
                 {{ label_policy() }},
                 {{ label_policy(['lowest_minimum_accuracy']) }}
             ) as sensitivity

@@ -1,28 +1,37 @@
 with
 
-responses as (
-    select * from {{ ref('stg_rekognition__responses') }}
-),
+{% for labeller in var('labellers') %}
+    {{ labeller }} as (
+        select * from {{ ref('stg_' ~ labeller ~ '__responses') }}
+    ),
+{% endfor %}
 
 with_problem as (
-    select
-        responses.response_id,
-        coalesce(
-            responses.problem,
-            case
-                when exists (
-                    select 1
-                    from jsonb_array_elements(responses.labels) as element (label)
-                    where
-                        {{ function('response_label_name') }}(element.label -> 'Name') is null
-                        or {{ function('response_label_accuracy') }}(
-                            element.label -> 'Confidence'
-                        ) is null
-                ) then 'invalid_label'
-            end
-        ) as problem,
-        responses.document
-    from responses
+    {% for labeller, format in var('labellers').items() %}
+        select
+            '{{ labeller }}' as provider,
+            response_id,
+            coalesce(
+                problem,
+                case
+                    when exists (
+                        select 1
+                        from jsonb_array_elements(labels) as element (label)
+                        where
+                            {{ function('response_label_name') }}(
+                                element.label -> '{{ format.name }}'
+                            ) is null
+                            or {{ function('response_label_accuracy') }}(
+                                element.label -> '{{ format.confidence }}',
+                                1 / {{ format.highest }}::numeric
+                            ) is null
+                    ) then 'invalid_label'
+                end
+            ) as problem,
+            document
+        from {{ labeller }}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 rejected as (

@@ -1,11 +1,7 @@
 with
 
 images as (
-    select * from {{ ref('stg_catalog__images') }}
-),
-
-machine_labels as (
-    select * from {{ ref('int_machine_labels') }}
+    {{ labelled_images() }}
 ),
 
 decided as (
@@ -17,14 +13,14 @@ decided as (
         tag.accuracy,
         tag.decision
     from images
-    left join machine_labels on images.identifier = machine_labels.identifier
     cross join
         lateral {{ function('decided_tags') }}(
             images.tags,
             images.provider,
-            machine_labels.provider,
-            machine_labels.names,
-            machine_labels.accuracies,
+            images.machines,
+            images.machine_label_counts,
+            images.machine_names,
+            images.machine_accuracies,
             {{ label_policy() }}
         ) as tag
 )
