@@ -1,6 +1,8 @@
 {% macro put_label_policy_in_force() -%}
     {%- set in_force = ref('int_label_policy_in_force') -%}
     {%- set seeded = ref('int_seeded_label_policy') -%}
+    {%- set counts = ref('int_correction_counts') -%}
+    {%- set seeded_counts = ref('int_seeded_correction_counts') -%}
     {%- set is_run = 'model.label_refinery.int_label_policy_in_force' in selected_resources -%}
     {%- if execute and flags.WHICH in ('seed', 'build') and not is_run and load_relation(in_force) -%}
         {%- for result in results if result.node.resource_type == 'seed' and result.status == 'error' -%}
@@ -16,6 +18,11 @@
             ) }}
         {%- endif -%}
         {{ refuse_large_policy_change(in_force, seeded) }}
+        {%- set is_corrected = "select (select label_corrections from " ~ in_force ~ ")"
+            ~ " <> (select label_corrections from " ~ seeded ~ ")" -%}
+        {%- if load_relation(counts) and load_relation(seeded_counts) and run_query(is_corrected)[0][0] -%}
+            {{ refill(counts, seeded_counts) }}
+        {%- endif -%}
         {{ refill(in_force, seeded) }}
     {%- endif -%}
 {%- endmacro %}

@@ -1,10 +1,53 @@
 with
 
+said as (
+    select * from {{ ref('int_label_accuracy_histogram') }}
+),
+
+corrections as (
+    select * from {{ ref('int_correction_counts') }}
+    where counted_by = 'label'
+),
+
+seeded_corrections as (
+    select * from {{ ref('int_seeded_correction_counts') }}
+    where counted_by = 'label'
+),
+
+all_counts as (
+    select
+        provider,
+        label,
+        accuracy_bin,
+        images,
+        images as seeded_images,
+        accuracy_sum
+    from said
+    union all
+    select
+        provider,
+        label,
+        accuracy_bin,
+        counted as images,
+        0 as seeded_images,
+        accuracy_sum
+    from corrections
+    union all
+    select
+        provider,
+        label,
+        accuracy_bin,
+        0 as images,
+        counted as seeded_images,
+        0 as accuracy_sum
+    from seeded_corrections
+),
+
 histogram as (
     select
         *,
         {{ function('label_key') }}(label) as label_key
-    from {{ ref('int_label_accuracy_histogram') }}
+    from all_counts
 ),
 
 seeded_policy as materialized (
@@ -30,7 +73,7 @@ counted as (
             0
         )::bigint as images_at_minimum_accuracy,
         coalesce(
-            sum(images) filter (
+            sum(seeded_images) filter (
                 where
                 accuracy_bin is null
                 or accuracy_bin >= {{ function('minimum_accuracy') }}(
@@ -45,6 +88,7 @@ counted as (
             as mean_accuracy
     from histogram
     group by 1, 2, 3
+    having sum(images) > 0 or sum(seeded_images) > 0
     -- A fence: a condition on a decision would have the rules asked of each bin. It leaves no row
     -- out, and unlike `materialized` lets Postgres leave out what of the other policy nobody reads.
     offset 0 -- noqa: AM09

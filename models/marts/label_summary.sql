@@ -1,7 +1,22 @@
 with
 
 counts as (
-    select * from {{ ref('int_accuracy_counts') }}
+    select
+        counted_by,
+        provider,
+        accuracy,
+        counted,
+        accuracy_sum
+    from {{ ref('int_accuracy_counts') }}
+    union all
+    select
+        counted_by,
+        provider,
+        accuracy_bin as accuracy,
+        counted,
+        accuracy_sum
+    from {{ ref('int_correction_counts') }}
+    where counted_by <> 'label'
 ),
 
 by_accuracy as (

@@ -9,6 +9,7 @@ labels as (
         mean_accuracy,
         decision
     from {{ ref('int_labels_by_policy') }}
+    where images > 0
 )
 
 select * from labels
