@@ -14,6 +14,32 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | Decimal | bool | None"
 Tag: TypeAlias = dict[str, Json]
 
 MACHINE = "rekognition"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a labeller writes its labels; confidences go up to ten to the power of `digits`."""
+
+    labels: tuple[str | int, ...]
+    name: str
+    confidence: str
+    digits: int
+    version: tuple[str | int, ...] = ("no version",)
+
+
+# In the order in which tags are merged.
+FORMATS = {
+    MACHINE: Format(("Labels",), "Name", "Confidence", 2, ("LabelModelVersion",)),
+    "clarifai": Format(
+        ("outputs", 0, "data", "concepts"),
+        "name",
+        "value",
+        0,
+        ("outputs", 0, "model", "model_version", "id"),
+    ),
+    "google_vision": Format(("labelAnnotations",), "description", "score", 0),
+    "azure_vision": Format(("tags",), "name", "confidence", 0, ("modelVersion",)),
+}
 DECISIONS = (
     "malformed",
     "denied_pattern",
@@ -169,13 +195,25 @@ def documents(lines: Iterable[bytes]) -> Iterator[Json]:
             continue
 
 
-def problems(lines: Iterable[bytes], policy: Policy) -> list[str | None]:
+def problems(lines: Iterable[bytes], labeller: str = MACHINE) -> list[str | None]:
     """Return what is wrong with each line that is JSON, None if nothing."""
-    del policy  # no rule about a response's form asks it
-    return [_problem(document) or _label_problem(document) for document in documents(lines)]
+    of = FORMATS[labeller]
+    return [_problem(document, of) or _label_problem(document, of) for document in documents(lines)]
 
 
-def _problem(document: Json) -> str | None:
+def value_at(value: Json, path: Iterable[str | int]) -> Json:
+    """Return what is there in a response, None if nothing."""
+    for step in path:
+        if isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        elif isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)
+        else:
+            return None
+    return value
+
+
+def _problem(document: Json, of: Format) -> str | None:
     if not isinstance(document, dict):
         return "not_an_object"
     image = document.get("image_uuid")
@@ -183,56 +221,66 @@ def _problem(document: Json) -> str | None:
         return "missing_image_uuid"
     if not isinstance(image, str) or not UUID_FORM.fullmatch(image):
         return "invalid_image_uuid"
-    response = document.get("response")
-    if not isinstance(response, dict) or not isinstance(response.get("Labels"), list):
+    if not isinstance(value_at(document.get("response"), of.labels), list):
         return "missing_labels"
     return None
 
 
-def _label_problem(document: Json) -> str | None:
-    return None if all(map(_is_good_label, document["response"]["Labels"])) else "invalid_label"
+def _label_problem(document: Json, of: Format) -> str | None:
+    labels = value_at(document["response"], of.labels)
+    return None if all(_is_good_label(label, of) for label in labels) else "invalid_label"
 
 
-def _is_good_label(label: Json) -> bool:
+def _is_good_label(label: Json, of: Format) -> bool:
     if not isinstance(label, dict):
         return False
-    confidence = label.get("Confidence")
-    in_range = isinstance(confidence, Decimal) and 0 <= confidence <= 100
-    return in_range and _is_name(label.get("Name"))
+    confidence = label.get(of.confidence)
+    in_range = isinstance(confidence, Decimal) and 0 <= confidence <= 10**of.digits
+    return in_range and _is_name(label.get(of.name))
 
 
-def winners(lines: Iterable[bytes]) -> dict[UUID, int]:
+def winners(lines: Iterable[bytes], labeller: str = MACHINE) -> dict[UUID, int]:
     """Return which of the lines that are JSON, counted from 0, each image's tags come from."""
-    good = enumerate(map(_image, documents(lines)))
-    return {image: number for number, image in good if image is not None}
+    return {
+        UUID(document["image_uuid"]): number
+        for number, document in enumerate(documents(lines))
+        if _problem(document, FORMATS[labeller]) is None
+    }
 
 
-def _image(document: Json) -> UUID | None:
-    return None if _problem(document) else UUID(document["image_uuid"])
-
-
-def machine_tags(lines: Iterable[bytes], policy: Policy) -> dict[UUID, list[Tag]]:
+def machine_tags(
+    lines: Iterable[bytes], policy: Policy, labeller: str = MACHINE
+) -> dict[UUID, list[Tag]]:
     """Return the machine's tags of each image that has a good response."""
     lines = list(lines)
     loaded = list(documents(lines))
     return {
-        image: _tags_of(loaded[number]["response"]["Labels"], policy)
-        for image, number in winners(lines).items()
+        image: _tags_of(loaded[number]["response"], policy, labeller)
+        for image, number in winners(lines, labeller).items()
     }
 
 
-def _tags_of(labels: list[Json], policy: Policy) -> list[Tag]:
-    tags = [_machine_tag(label, policy) for label in labels if _is_good_label(label)]
-    return [tag for place, tag in enumerate(tags) if _is_best_of_its_name(place, tags)]
+def _tags_of(response: Json, policy: Policy, labeller: str) -> list[Tag]:
+    of = FORMATS[labeller]
+    good = [label for label in value_at(response, of.labels) if _is_good_label(label, of)]
+    said = _best_of_each_name([_machine_tag(label, labeller) for label in good])
+    # What the machine said is stored; corrections are made when it is read.
+    corrections = policy.corrections
+    corrected = [tag | {"name": corrections.get(tag["name"], tag["name"])} for tag in said]
+    return _best_of_each_name(corrected)
 
 
-def _machine_tag(label: dict[str, Json], policy: Policy) -> Tag:
-    name = trimmed(label["Name"])
+def _machine_tag(label: dict[str, Json], labeller: str) -> Tag:
+    of = FORMATS[labeller]
     return {
-        "name": policy.corrections.get(name, name),
-        "accuracy": _hundredth(label["Confidence"]),
-        "provider": MACHINE,
+        "name": trimmed(label[of.name]),
+        "accuracy": _share(label[of.confidence], of.digits),
+        "provider": labeller,
     }
+
+
+def _best_of_each_name(tags: list[Tag]) -> list[Tag]:
+    return [tag for place, tag in enumerate(tags) if _is_best_of_its_name(place, tags)]
 
 
 def _is_best_of_its_name(place: int, tags: list[Tag]) -> bool:
@@ -240,10 +288,10 @@ def _is_best_of_its_name(place: int, tags: list[Tag]) -> bool:
     return place == max(same, key=lambda at: (tags[at]["accuracy"], -at))
 
 
-def _hundredth(number: Decimal) -> Decimal:
-    # Moves the point, as Decimal's own multiplication rounds to 28 digits.
+def _share(number: Decimal, digits_of_highest: int) -> Decimal:
+    # Moves the point, as Decimal's own division rounds to 28 digits.
     sign, digits, exponent = number.as_tuple()
-    text = plain(Decimal((sign, digits, exponent - 2)))
+    text = plain(Decimal((sign, digits, exponent - digits_of_highest)))
     return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
@@ -259,7 +307,7 @@ def merged(catalog_tags: Json, machine_tags_by_provider: Mapping[str, list[Tag]]
     """Return the catalog's tags with the machine's tags after them."""
     own = catalog_tags if isinstance(catalog_tags, list) else []
     kept = [tag for tag in own if provider_of(tag) not in machine_tags_by_provider]
-    return kept + [tag for _, tags in sorted(machine_tags_by_provider.items()) for tag in tags]
+    return kept + [tag for machine in FORMATS for tag in machine_tags_by_provider.get(machine, [])]
 
 
 def provider_of(tag: Json) -> str | None:

@@ -3,9 +3,10 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from decimal import Context, Decimal
+from functools import partial
 from itertools import chain, product
 from uuid import UUID
 
@@ -20,9 +21,10 @@ from psycopg.types.json import set_json_loads
 
 from benchmarks.reading_of_the_rules import (
     DECISIONS,
+    FORMATS,
     MACHINE,
     PROBLEMS,
-    WHITE_SPACE,
+    Format,
     Json,
     Policy,
     Tag,
@@ -36,6 +38,7 @@ from benchmarks.reading_of_the_rules import (
     problems,
     provider_of,
     published,
+    value_at,
     winners,
 )
 from loader.connect import PROJECT
@@ -154,17 +157,15 @@ class Image:
 
 @dataclass(frozen=True)
 class Example:
-    """A catalog, the lines of a label file, and the tags of one more machine by image."""
+    """A catalog, and the lines of each labeller's label file."""
 
     images: list[Image]
-    lines: list[bytes] = field(default_factory=list)
-    other_machine: Mapping[UUID, list[Tag]] = field(default_factory=dict)
+    lines: Mapping[str, list[bytes]] = field(default_factory=dict)
 
 
 OTHER_MACHINE = "clarifai"
-INTO_MACHINE_LABELS = (
-    "insert into refinery.int_machine_labels"
-    " (identifier, provider, names, accuracies, label_model_version, response_id) "
+INTO_STORE = (
+    "insert into {} (identifier, provider, names, accuracies, label_model_version, response_id) "
 )
 # With letters, so that upper case is another spelling.
 IDENTIFIERS = [UUID(int=0xABCDEF00_0000_4000_8000_000000000000 + number) for number in range(8)]
@@ -284,6 +285,49 @@ def response(identifier: object, labels: Json, version: object = MISSING) -> dic
     return record(image_uuid=identifier, response=answer)
 
 
+def said_by(labeller: str, documents: Iterable[Json]) -> Iterator[Json]:
+    """Rewrite what is in Rekognition's format, odd as it may be, in another labeller's."""
+    of = FORMATS[labeller]
+    for document in documents:
+        answer = document.get("response") if isinstance(document, dict) else None
+        if isinstance(answer, dict) and "Labels" in answer:
+            labels, version = answer["Labels"], answer.get("LabelModelVersion", MISSING)
+            if isinstance(labels, list):
+                labels = [_label_of(of, label) for label in labels]
+            yield document | {"response": _answer_of(of, labels, version)}
+        else:
+            yield document
+
+
+def _label_of(of: Format, label: Json) -> Json:
+    """Rename a label's keys; half of the confidences come into the range, half stay out of it."""
+    if not isinstance(label, dict):
+        return label
+    name, confidence = label.get("Name", MISSING), label.get("Confidence", MISSING)
+    if isinstance(confidence, Decimal) and len(str(confidence)) % 2 == of.digits % 2:
+        confidence = confidence.scaleb(of.digits - 2, Context(prec=100))
+    return record(**{of.name: name, of.confidence: confidence})
+
+
+def _answer_of(of: Format, labels: Json, version: object) -> Json:
+    answer: Json = {}
+    for path, value in ((of.labels, labels), (of.version, version)):
+        if value is not MISSING:
+            answer = _with_value(answer, path, value)
+    return answer
+
+
+def _with_value(into: Json, path: tuple[str | int, ...], value: object) -> Json:
+    """Put a value where a path leads to, and what is missing on the way."""
+    if not path:
+        return value
+    step, *rest = path
+    if isinstance(step, int):
+        return [_with_value(into[0] if into else None, tuple(rest), value)]
+    into = into or {}
+    return into | {step: _with_value(into.get(step), tuple(rest), value)}
+
+
 def as_lines(documents: list[Json]) -> list[bytes]:
     return [json_text(document).encode() for document in documents]
 
@@ -349,8 +393,12 @@ def every_response() -> Example:
     own = {identifier: [stale, {"name": "tree"}] for identifier in IDENTIFIERS}
     own[IDENTIFIERS[4]] = [stale]
     images = [Image(identifier, "flickr", json_text(tags)) for identifier, tags in own.items()]
-    other = {"name": "Cat", "accuracy": Decimal("0.5"), "provider": OTHER_MACHINE}
-    return Example(images, as_lines([*good, *bad]), {IDENTIFIERS[5]: [other], IDENTIFIERS[6]: []})
+    others = {
+        labeller: as_lines([*said_by(labeller, [*good, *bad]), *good, *bad])
+        for labeller in FORMATS
+        if labeller != MACHINE
+    }
+    return Example(images, {MACHINE: as_lines([*good, *bad])} | others)
 
 
 # Random examples
@@ -375,12 +423,6 @@ tags = st.one_of(
     ),
     st.builds(lambda name: {"name": name, "provider": "flickr"}, names),
     st.sampled_from(ODD_TAGS),
-)
-# What a machine is stored with: a name that is not blank, and an accuracy from 0 to 1.
-machine_labels = st.builds(
-    lambda name, accuracy: {"name": name, "accuracy": accuracy, "provider": OTHER_MACHINE},
-    names.filter(lambda name: name.strip(WHITE_SPACE)),
-    fractions,
 )
 tag_columns = st.one_of(st.lists(tags, max_size=8).map(json_text), st.sampled_from(ODD_TAG_COLUMNS))
 labels = st.one_of(
@@ -414,12 +456,16 @@ images = st.builds(
     # Fewer than the identifiers: some responses are for images that the catalog does not have.
     st.lists(st.tuples(st.sampled_from(IMAGE_PROVIDERS), tag_columns), min_size=1, max_size=7),
 )
-examples = st.builds(
-    Example,
-    images,
-    st.lists(st.one_of(good_responses, good_responses, odd_responses), max_size=8).map(as_lines),
-    st.dictionaries(identifiers, st.lists(machine_labels, max_size=2), max_size=3),
+responses = st.lists(st.one_of(good_responses, good_responses, odd_responses), max_size=8)
+lines = st.fixed_dictionaries(
+    {MACHINE: responses.map(as_lines)},
+    optional={
+        labeller: responses.map(partial(said_by, labeller)).map(list).map(as_lines)
+        for labeller in FORMATS
+        if labeller != MACHINE
+    },
 )
+examples = st.builds(Example, images, lines)
 
 
 # Comparing
@@ -434,7 +480,7 @@ class Outcome:
     decisions: dict[tuple[UUID, int], object]
     published: dict[UUID, object]
     safe: dict[UUID, object]
-    rejected: dict[int, str]
+    rejected: dict[tuple[str, int], str]
 
 
 def texts(tags: list[Json]) -> list[str]:
@@ -443,21 +489,22 @@ def texts(tags: list[Json]) -> list[str]:
 
 def wanted(example: Example, policy: Policy) -> Outcome:
     """Apply the reading of the rules."""
-    loaded = list(documents(example.lines))
-    of_machine = machine_tags(example.lines, policy)
-    last = winners(example.lines)
-    tags = {image.identifier: _merged(image, of_machine, example) for image in example.images}
+    of_machine = {
+        labeller: machine_tags(lines, policy, labeller) for labeller, lines in example.lines.items()
+    }
+    tags = {image.identifier: _merged(image, of_machine) for image in example.images}
     providers = {image.identifier: image.provider for image in example.images}
     shown = {image: _published(tags[image], providers[image], policy) for image in tags}
-    rejected = enumerate(problems(example.lines, policy))
     return Outcome(
         machine_tags={
-            (image, MACHINE): (
-                texts(of_machine[image]),
-                loaded[number]["response"].get("LabelModelVersion"),
+            (image, labeller): (
+                texts(of_machine[labeller][image]),
+                _text_or_none(value_at(document["response"], FORMATS[labeller].version)),
                 number,
             )
-            for image, number in last.items()
+            for labeller, lines in example.lines.items()
+            for image, number in winners(lines, labeller).items()
+            for document in [list(documents(lines))[number]]
         },
         merged={image: texts(tags[image]) for image in tags},
         decisions={
@@ -467,16 +514,25 @@ def wanted(example: Example, policy: Policy) -> Outcome:
         },
         published=shown,
         safe={image: row for image, row in shown.items() if not row[1]},
-        rejected={number: problem for number, problem in rejected if problem is not None},
+        rejected={
+            (labeller, number): problem
+            for labeller, lines in example.lines.items()
+            for number, problem in enumerate(problems(lines, labeller))
+            if problem is not None
+        },
     )
 
 
-def _merged(image: Image, of_machine: Mapping[UUID, list[Tag]], example: Example) -> list[Json]:
-    # The store has one machine's labels for an image.
-    for machine, by in ((MACHINE, of_machine), (OTHER_MACHINE, example.other_machine)):
-        if image.identifier in by:
-            return merged(image.tag_list, {machine: by[image.identifier]})
-    return merged(image.tag_list, {})
+def _text_or_none(value: Json) -> str | None:
+    return value if value is None or isinstance(value, str) else json_text(value)
+
+
+def _merged(image: Image, of_machine: Mapping[str, Mapping[UUID, list[Tag]]]) -> list[Json]:
+    at = image.identifier
+    return merged(
+        image.tag_list,
+        {machine: tags[at] for machine, tags in of_machine.items() if at in tags},
+    )
 
 
 def _published(
@@ -496,13 +552,20 @@ def _told(tag: Json) -> tuple[str | None, str | None, Decimal | None]:
 def found(connection: psycopg.Connection) -> Outcome:
     """Read the models."""
     set_json_loads(parse, connection)
-    ids = connection.execute(
-        "select response_id from raw.rekognition_responses order by response_id"
-    )
-    number = {response_id: place for place, (response_id,) in enumerate(ids)}
+    number = {
+        response_id: place
+        for labeller in FORMATS
+        for place, (response_id,) in enumerate(
+            connection.execute(
+                sql.SQL("select response_id from {} order by response_id").format(
+                    sql.Identifier("raw", f"{labeller}_responses")
+                )
+            )
+        )
+    }
     machine = connection.execute(
         "select identifier, provider, tags, label_model_version, response_id"
-        " from refinery.machine_tags where response_id > 0"
+        " from refinery.machine_tags"
     )
     merged = connection.execute("select identifier, tags from refinery.catalog_images")
     decided = connection.execute(
@@ -513,7 +576,9 @@ def found(connection: psycopg.Connection) -> Outcome:
         "select identifier, tags, sensitivity from refinery.published_images"
     )
     safe = connection.execute("select identifier, tags, sensitivity from refinery.safe_images")
-    rejected = connection.execute("select response_id, problem from refinery.rejected_responses")
+    rejected = connection.execute(
+        "select provider, response_id, problem from refinery.rejected_responses"
+    )
     return Outcome(
         machine_tags=unique(
             ((row[0], row[1]), (texts(row[2]), row[3], number[row[4]])) for row in machine
@@ -522,7 +587,9 @@ def found(connection: psycopg.Connection) -> Outcome:
         decisions=unique(((row[0], row[1]), row[2:]) for row in decided),
         published=unique((image, (texts(tags), flags)) for image, tags, flags in shown),
         safe=unique((image, (texts(tags), flags)) for image, tags, flags in safe),
-        rejected=unique((number[response_id], problem) for response_id, problem in rejected),
+        rejected=unique(
+            ((by, number[response_id]), problem) for by, response_id, problem in rejected
+        ),
     )
 
 
@@ -596,7 +663,7 @@ def compare(project: Database, policy: PolicyInUse, example: Example) -> Outcome
         for name, rows in (policy.rows or {}).items():
             fill_seed(connection, name, rows)
         connection.execute(PUT_IN_FORCE)
-        fill(connection, example, project.compiled("int_machine_labels"))
+        fill(connection, example, project)
         got = found(connection)
     assert_same(got, wanted(example, policy.reading))
     return got
@@ -610,34 +677,25 @@ def fill_seed(connection: psycopg.Connection, name: str, rows: list[dict[str, st
     connection.execute(sql.SQL(insert).format(seed=seed), [document])
 
 
-def fill(connection: psycopg.Connection, example: Example, first_run: str) -> None:
-    """Put an example in the place of all there is, and its machine tags by the model's own SQL."""
+def fill(connection: psycopg.Connection, example: Example, project: Database) -> None:
+    """Put an example in the place of all there is, and its labels by the models' own SQL."""
     connection.execute("delete from catalog.image")
-    connection.execute("delete from raw.rekognition_responses")
-    connection.execute("delete from refinery.int_machine_labels")
     with connection.cursor() as cursor:
         cursor.executemany(
             "insert into catalog.image (identifier, provider, tags) values (%s, %s, %s)",
             [(image.identifier, image.provider, image.tags) for image in example.images],
         )
-        cursor.executemany(
-            "insert into raw.rekognition_responses (chunk_id, document) values (0, %s)",
-            [(line.decode(),) for line in example.lines],
-        )
-        cursor.execute(INTO_MACHINE_LABELS + first_run)
-        cursor.executemany(
-            INTO_MACHINE_LABELS
-            + "values (%s, %s, %s::text[], %s::numeric[], null, 0) on conflict do nothing",
-            [
-                (
-                    image,
-                    OTHER_MACHINE,
-                    [tag["name"] for tag in tags],
-                    [tag["accuracy"] for tag in tags],
-                )
-                for image, tags in example.other_machine.items()
-            ],
-        )
+        for labeller in FORMATS:
+            responses = sql.Identifier("raw", f"{labeller}_responses")
+            store = sql.Identifier("refinery", f"int_{labeller}_labels")
+            for table in (responses, store):
+                cursor.execute(sql.SQL("delete from {}").format(table))
+            cursor.executemany(
+                sql.SQL("insert into {} (chunk_id, document) values (0, %s)").format(responses),
+                [(line.decode(),) for line in example.lines.get(labeller, [])],
+            )
+            into_store = sql.SQL(INTO_STORE).format(store).as_string(connection)
+            cursor.execute(into_store + project.compiled(f"int_{labeller}_labels"))
 
 
 # The real data
@@ -671,7 +729,7 @@ def real_data(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
         first_rows = row_versions(fresh)
         fresh.loader("load", str(folder / "second.jsonl"))
         fresh.build("run")
-        yield RealData(fresh, Example(list(real_images()), lines), first_rows)
+        yield RealData(fresh, Example(list(real_images()), {MACHINE: lines}), first_rows)
 
 
 def real_images() -> Iterator[Image]:
@@ -681,8 +739,8 @@ def real_images() -> Iterator[Image]:
 
 
 def row_versions(database: Database) -> set[tuple]:
-    """Return which version of each row of machine_tags is there: any write makes a new one."""
-    versions = "select identifier, xmin::text, ctid::text from refinery.int_machine_labels"
+    """Return which version of each row of the store is there: any write makes a new one."""
+    versions = "select identifier, xmin::text, ctid::text from refinery.int_rekognition_labels"
     return set(fetch(database, versions))
 
 
