@@ -1,0 +1,50 @@
+{#- Of 0.1: a view that has renamed a column since keeps what stands on it. -#}
+{% macro upgrade_from_0_1() -%}
+    {%- set view = ref('stg_rekognition__responses') -%}
+    {%- if execute and flags.WHICH == 'build' -%}
+        {%- set existing = load_relation(view) -%}
+        {%- if existing is not none
+            and 'image_id' in adapter.get_columns_in_relation(existing) | map(attribute='name') -%}
+            alter view {{ view }} rename column image_id to identifier;
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Until 0.2 int_machine_labels was the only store, with corrected names. What stands on it stays when it
+    is renamed. An image with a name that a correction may have made is marked, to be read again. -#}
+{% macro upgrade_from_0_2() -%}
+    {%- set store = ref('int_rekognition_labels') -%}
+    {%- set corrections = ref('label_corrections') -%}
+    {%- if execute and flags.WHICH == 'build' and load_relation(store) is none -%}
+        {%- set earlier = load_relation(store.incorporate(path={'identifier': 'int_machine_labels'})) -%}
+        {%- if earlier is not none and earlier.is_table -%}
+            {%- do adapter.rename_relation(earlier, store) -%}
+            update {{ store }} set response_id = -response_id
+            where names && (select array_agg(corrected) from {{ corrections }});
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro drop_what_earlier_versions_left() -%}
+    {%- set schema = ref('int_label_policy_in_force').include(database=false, identifier=false) -%}
+    {%- set image = 'jsonb, text, text, text[], numeric[]' -%}
+    {%- set of_0_1 = image ~ ', text[], text[], jsonb, jsonb, jsonb, jsonb' -%}
+    {%- set of_0_2 = image ~ ', text[], jsonb, jsonb, jsonb, jsonb, jsonb' -%}
+    {%- do run_query(
+        "drop view if exists " ~ schema ~ ".int_folded_label_policy, " ~ schema ~ ".int_label_rules;"
+        ~ "drop table if exists " ~ schema ~ ".int_label_policy, " ~ schema ~ ".label_accuracy_histogram;"
+        ~ "drop function if exists " ~ [
+            schema ~ '.extract_labels(jsonb, jsonb)',
+            schema ~ '.store_label_policy()',
+            schema ~ '.decided_tags(' ~ of_0_1 ~ ')',
+            schema ~ '.published_tags(' ~ of_0_1 ~ ', numeric)',
+            schema ~ '.sensitivity(' ~ of_0_1 ~ ', numeric, jsonb)',
+            schema ~ '.response_labels(jsonb, jsonb)',
+            schema ~ '.response_label_accuracy(jsonb)',
+            schema ~ '.merged_tags(' ~ image ~ ')',
+            schema ~ '.decided_tags(' ~ of_0_2 ~ ')',
+            schema ~ '.published_tags(' ~ of_0_2 ~ ', numeric)',
+            schema ~ '.sensitivity(' ~ of_0_2 ~ ', numeric)',
+        ] | join(', ')
+    ) -%}
+{%- endmacro %}

@@ -1,0 +1,82 @@
+"""docs/labellers.md: a labeller is added as the page says, in a copy of the project."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Database
+from loads import fetch, on_one_version, write
+
+from loader.connect import PROJECT
+
+PAGE = (PROJECT / "docs" / "labellers.md").read_text()
+STEPS = PAGE[PAGE.index("## Adding one") :]
+PUBLISHED = """
+select tag ->> 'name', (tag ->> 'accuracy')::text
+from refinery.published_images cross join jsonb_array_elements(tags) as tag
+where tag ->> 'provider' = 'acme'
+"""
+
+
+def block_after(words: str) -> str:
+    """Return the code of the page that follows some words, without its indentation."""
+    (code,) = re.findall(
+        rf"{re.escape(words)}.*?\n\n   ```\w+\n(.*?)\n   ```", STEPS, re.DOTALL
+    ) or [""]
+    return re.sub(r"^   ", "", code, flags=re.MULTILINE) + "\n"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project's own files, without what commands have made in its folder."""
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for name in names:
+        if (PROJECT / name).is_file():
+            (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, tmp_path / "copy" / name)
+    return tmp_path / "copy"
+
+
+def follow_the_page(copy: Path) -> None:
+    settings = copy / "dbt_project.yml"
+    text, entry = settings.read_text(), block_after("One entry at the end of the var")
+    end = text.index("  # The accuracy that a tag needs to be shown,")
+    settings.write_text(text[:end] + entry + text[end:])
+    for name in re.findall(r"`(models/\S+)`:", STEPS):
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text(block_after(f"`{name}`:"))
+    providers = copy / "seeds" / "label_policy" / "tag_providers.csv"
+    header, *lines = providers.read_text().splitlines()
+    lines = sorted([*lines, block_after("A line in").strip()])
+    providers.write_text("\n".join([header, *lines]) + "\n")
+
+
+@on_one_version
+def test_a_labeller_is_added_as_the_page_says(database: Database, copy: Path) -> None:
+    follow_the_page(copy)
+    assert not list(PROJECT.rglob("*acme*.sql"))
+    (document,) = re.findall(r'^`(\{"image_uuid".*\})`\.$', STEPS, re.MULTILINE)
+    write(copy / "acme.jsonl", document.encode())
+    with database.connect() as connection:
+        connection.execute((PROJECT / "trial" / "catalog.sql").read_bytes())
+        connection.execute(
+            "insert into catalog.image (identifier, provider, tags)"
+            " values ('00000000-0000-4000-8000-000000000001', 'flickr', '[]')"
+        )
+    for line in block_after("Its table of lines").splitlines():
+        program, *arguments = line.split()
+        command = Path(sys.executable).with_name(Path(program).name)
+        done = database.run(command, *arguments, folder=copy)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert fetch(database, PUBLISHED) == [("Dog", "0.95")]
+    done = database.run(sys.executable, "-m", "review", "check", folder=copy)
+    assert done.returncode == 0, done.stdout + done.stderr
