@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -32,17 +31,8 @@ def block_after(words: str) -> str:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The project's own files, without what commands have made in its folder."""
-    names = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    for name in names:
-        if (PROJECT / name).is_file():
-            (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, tmp_path / "copy" / name)
+    made = (".*", "target", "logs", "sample", "galleries", "data", "__pycache__")
+    shutil.copytree(PROJECT, tmp_path / "copy", ignore=shutil.ignore_patterns(*made))
     return tmp_path / "copy"
 
 
