@@ -22,7 +22,7 @@ from loader.connect import PROJECT, connect
 from loader.errors import UserError
 from review.edit import Edit
 
-MACHINE_TAGS = "int_machine_labels"
+MACHINE_TAGS = "int_rekognition_labels"
 LABEL_COUNT = ("int_catalog_labels", "int_accuracy_counts", "int_label_accuracy_histogram")
 LOOKS, UNPREPARED_LOOKS = 2_000, 500
 
@@ -175,7 +175,7 @@ def rows_written() -> int:
         (written,) = connection.execute(
             """
             select n_tup_ins + n_tup_upd + n_tup_del from pg_stat_user_tables
-            where relid = 'refinery.int_machine_labels'::regclass
+            where relid = 'refinery.int_rekognition_labels'::regclass
             """
         ).fetchone() or (0,)
     return int(written)

@@ -108,9 +108,9 @@ def add_responses(connection: psycopg.Connection, project: Database, labels: Seq
                 [json_text(document)],
             )
         cursor.execute(
-            "insert into refinery.int_machine_labels"
+            "insert into refinery.int_rekognition_labels"
             " (identifier, provider, names, accuracies, label_model_version, response_id) "
-            + project.compiled("int_machine_labels")
+            + project.compiled("int_rekognition_labels")
         )
 
 

@@ -137,13 +137,13 @@ def test_every_function_is_described_and_outlives_a_renamed_database(sample: Dat
     [
         (
             "refresh",
-            {"int_machine_labels", "int_label_policy_in_force", "refreshes"},
+            {"int_rekognition_labels", "int_label_policy_in_force", "refreshes"},
             {"published_images", "int_seeded_label_policy", "included_labels"},
         ),
         (
             "policy",
             {"included_labels", "included_labels_are_reviewed"},
-            {"int_machine_labels", "refreshes"},
+            {"int_rekognition_labels", "refreshes"},
         ),
         (
             "evidence",
@@ -153,7 +153,7 @@ def test_every_function_is_described_and_outlives_a_renamed_database(sample: Dat
                 "judgements_count",
                 "moments_of_two_groups_of_three",
             },
-            {"int_machine_labels", "included_labels", "every_tag_has_one_decision"},
+            {"int_rekognition_labels", "included_labels", "every_tag_has_one_decision"},
         ),
     ],
 )
@@ -177,7 +177,7 @@ def test_the_source_says_how_fresh_it_is(sample: Database) -> None:
 
 
 def test_a_second_run_touches_no_row(sample: Database) -> None:
-    rows = "select identifier, xmin::text, ctid::text from refinery.int_machine_labels order by 1"
+    rows = "select identifier, xmin::text, ctid::text from refinery.int_rekognition_labels order by 1"
     before = fetch(sample, rows)
     sample.build("run")
     assert fetch(sample, rows) == before
@@ -220,13 +220,13 @@ def test_a_file_that_is_forgotten_leaves_the_tags_as_if_it_had_never_been_there(
     for name, images in files.items():
         lines = [f'{{"image_uuid": "{image}", "response": {{"Labels": []}}}}' for image in images]
         sample.loader("load", write(tmp_path / name, *[line.encode() for line in lines]))
-        sample.build("run", "--select", "int_machine_labels")
+        sample.build("run", "--select", "int_rekognition_labels")
     assert len(fetch(sample, tags)) == len(before) + 1
     sample.loader("forget", tmp_path / "wrong")
-    sample.build("build", "--select", "int_machine_labels", "every_good_response_is_counted")
+    sample.build("build", "--select", "int_rekognition_labels", "every_good_response_is_counted")
     assert fetch(sample, tags) == [(image, [] if image == later else had) for image, had in before]
     sample.loader("forget", tmp_path / "right")
-    sample.build("run", "--select", "int_machine_labels")
+    sample.build("run", "--select", "int_rekognition_labels")
     assert fetch(sample, tags) == before
 
 
@@ -249,11 +249,11 @@ def test_a_response_that_was_on_its_way_during_a_run_is_in_the_next(
             (labels % late,),
         )
         sample.loader("load", str(file))
-        run = sample.start_dbt("run", "--select", "int_machine_labels")
+        run = sample.start_dbt("run", "--select", "int_rekognition_labels")
         wait_for_lock(connection)
         slow.commit()
         assert run.wait(timeout=60) == 0
-        sample.build("run", "--select", "int_machine_labels")
+        sample.build("run", "--select", "int_rekognition_labels")
         assert connection.execute(stored, ([late, early],)).fetchone() == (2,)
 
 

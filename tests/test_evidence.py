@@ -122,9 +122,9 @@ def test_judgements_read_no_other_image(sample: Database) -> None:
             node["Relation Name"]: node["Actual Rows"] * node["Actual Loops"]
             + node.get("Rows Removed by Filter", 0) * node["Actual Loops"]
             for node in nodes(explained[0]["Plan"])
-            if node.get("Relation Name") in ("image", "int_machine_labels")
+            if node.get("Relation Name") in ("image", "int_rekognition_labels")
         }
-        assert set(read) == {"image", "int_machine_labels"}
+        assert set(read) == {"image", "int_rekognition_labels"}
         assert all(0 < rows <= images for rows in read.values()), (model, read)
 
 

@@ -161,7 +161,7 @@ def test_a_dump_is_restored_and_built_anew(server: Server, small: Database) -> N
     with fresh_database(server, "restored", small.folder) as restored:
         done = shell(restored, command("pg_restore --no-owner"), binaries)
         assert done.returncode == 0, done.stderr
-        assert fetch(restored, "select count(*) from refinery.int_machine_labels") == [(0,)]
+        assert fetch(restored, "select count(*) from refinery.int_rekognition_labels") == [(0,)]
         restored.build("build", "--exclude-resource-types", "unit_test")
         assert fetch(restored, DIGEST) == before
         assert before[0][0] == 300

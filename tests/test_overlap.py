@@ -67,19 +67,19 @@ create schema recount;
 
 create view recount.label as
 select identifier, provider, unnest(names) as name, unnest(accuracies) as accuracy
-from refinery.int_machine_labels
+from refinery.int_rekognition_labels
 union all
 select image.identifier, tag ->> 'provider', tag ->> 'name', (tag ->> 'accuracy')::numeric
 from catalog.image
 cross join jsonb_array_elements(tags) as tag
-left join refinery.int_machine_labels as machine using (identifier)
+left join refinery.int_rekognition_labels as machine using (identifier)
 where tag ->> 'provider' <> image.provider
 and tag ->> 'provider' is distinct from machine.provider;
 
 create view recount.image as
 select provider, identifier, avg(accuracy) as accuracy from recount.label group by 1, 2
 union all
-select provider, identifier, null from refinery.int_machine_labels where names = '{}';
+select provider, identifier, null from refinery.int_rekognition_labels where names = '{}';
 
 create view recount.int_catalog_labels as
 select
@@ -137,7 +137,7 @@ inner join (
 create view recount.int_label_policy_in_force as
 select * from refinery.int_seeded_label_policy;
 
-create view recount.int_machine_labels as
+create view recount.int_rekognition_labels as
 select distinct on (identifier)
     (document ->> 'image_uuid')::uuid as identifier,
     array(
@@ -169,7 +169,7 @@ COUNTS = (
     *("int_catalog_labels", "int_accuracy_counts", "int_label_accuracy_histogram"),
     *("label_summary", "int_label_policy_in_force"),
 )
-FILLED = ("int_machine_labels", *(name for name in COUNTS if name.startswith("int_")))
+FILLED = ("int_rekognition_labels", *(name for name in COUNTS if name.startswith("int_")))
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_two_at_once_leave_what_one_would(crowded: Database, pair: str) -> None:
     assert len(fetch(crowded, REFRESHES)) == refreshes + sum(name in REFRESHING for name in names)
     assert fetch(crowded, BROKEN_CHAIN) == []
     crowded.build("run", "--selector", "refresh")
-    assert miscounted(crowded, *COUNTS, "int_machine_labels") == []
+    assert miscounted(crowded, *COUNTS, "int_rekognition_labels") == []
 
 
 def start(
