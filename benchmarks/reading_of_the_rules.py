@@ -24,7 +24,7 @@ class Format:
     name: str
     confidence: str
     digits: int
-    version: tuple[str | int, ...] = ("no version",)
+    version: tuple[str | int, ...] | None = None
 
 
 # In the order in which tags are merged.

@@ -18,10 +18,9 @@
             ) }}
         {%- endif -%}
         {{ refuse_large_policy_change(in_force, seeded) }}
-        {%- set is_corrected = "select (select label_corrections from " ~ in_force ~ ")"
-            ~ " <> (select label_corrections from " ~ seeded ~ ")" -%}
-        {%- if load_relation(counts) and load_relation(seeded_counts) and run_query(is_corrected)[0][0] -%}
-            {{ refill(counts, seeded_counts) }}
+        {%- if load_relation(counts) and load_relation(seeded_counts) -%}
+            create temporary table correction_counts on commit drop as select * from {{ seeded_counts }};
+            {{ refill(counts, 'correction_counts') }}
         {%- endif -%}
         {{ refill(in_force, seeded) }}
     {%- endif -%}

@@ -29,6 +29,11 @@ os.environ.pop("MAKEFLAGS", None)
 
 # What `dbt seed` ends with, for tests that fill the seeds' tables themselves.
 PUT_IN_FORCE = """
+create temporary table correction_counts on commit drop as
+select * from refinery.int_seeded_correction_counts;
+delete from refinery.int_correction_counts;
+insert into refinery.int_correction_counts select * from correction_counts;
+drop table correction_counts;
 delete from refinery.int_label_policy_in_force;
 insert into refinery.int_label_policy_in_force select * from refinery.int_seeded_label_policy;
 """

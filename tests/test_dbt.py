@@ -177,7 +177,9 @@ def test_the_source_says_how_fresh_it_is(sample: Database) -> None:
 
 
 def test_a_second_run_touches_no_row(sample: Database) -> None:
-    rows = "select identifier, xmin::text, ctid::text from refinery.int_rekognition_labels order by 1"
+    rows = (
+        "select identifier, xmin::text, ctid::text from refinery.int_rekognition_labels order by 1"
+    )
     before = fetch(sample, rows)
     sample.build("run")
     assert fetch(sample, rows) == before
