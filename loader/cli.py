@@ -3,13 +3,15 @@
 import json
 import logging
 import signal
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
+import psycopg
 
-from loader import ledger, rejects, schema
+from loader import labellers, ledger, rejects, schema
 from loader.connect import connect
 from loader.errors import Commands
 from loader.files import check_readable, find_files, fingerprint
@@ -48,8 +50,23 @@ def init(unlogged: bool | None) -> None:
         schema.create_schema(connection, unlogged)
 
 
+def _known_labeller(_: click.Context, __: click.Parameter, name: str) -> str:
+    known = labellers.labellers()
+    if name not in known:
+        listed = f"the var labellers of {labellers.LIST} has {', '.join(known)}"
+        raise click.BadParameter(f"{name} is not known: {listed}.")
+    return name
+
+
 @cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option(
+    "--labeller",
+    default=DEFAULTS.labeller,
+    callback=_known_labeller,
+    metavar="NAME",
+    help="Whose responses these are, by a name of the var labellers in dbt_project.yml.",
+)
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -74,7 +91,12 @@ def init(unlogged: bool | None) -> None:
 )
 @click.option("--quiet", is_flag=True, help="No progress, only the account.")
 def load(
-    files: tuple[str, ...], workers: int, max_rejects: RejectLimit, give_up_after: int, quiet: bool
+    files: tuple[str, ...],
+    labeller: str,
+    workers: int,
+    max_rejects: RejectLimit,
+    give_up_after: int,
+    quiet: bool,
 ) -> None:
     """Load label files; what is loaded is skipped.
 
@@ -83,15 +105,15 @@ def load(
     """
     with connect() as connection:  # a wrong address is said at once, not tried again
         schema.require_schema(connection)
-    load_files(find_files(files), Options(workers, max_rejects, give_up_after, quiet))
+    load_files(find_files(files), Options(workers, max_rejects, give_up_after, quiet, labeller))
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 STATUS = (
-    "{name}: {state}, {loaded_lines:,} loaded + {rejected_lines:,} rejected + {blank_lines:,} "
-    "blank lines, {loaded_bytes:,} bytes in {seconds:,.0f} s ({bytes_per_second:,.0f} a second); "
-    "a second run {second_run}"
+    "{name}: {state} ({labeller}), {loaded_lines:,} loaded + {rejected_lines:,} rejected + "
+    "{blank_lines:,} blank lines, {loaded_bytes:,} bytes in {seconds:,.0f} s "
+    "({bytes_per_second:,.0f} a second); a second run {second_run}"
 )
 TOTALS = (
     "in all {files:,}, unfinished {unfinished:,}: {loaded_lines:,} loaded + "
@@ -144,15 +166,27 @@ def retry_rejects() -> None:
 @click.argument("file")
 def forget(file: str) -> None:
     """Take FILE, or what `status` calls so, back: its lines and the ledger's."""
+    lines = _with_known_file(ledger.forget, file)
+    words = "%s: %s lines taken back. The next `dbt run` takes back the tags made of them"
+    log.info(words, file, f"{lines:,}")
+
+
+@cli.command()
+@click.argument("file")
+def release(file: str) -> None:
+    """Drop the documents of FILE, or what `status` calls so, and keep the labels made of them."""
+    documents = _with_known_file(ledger.release, file)
+    if documents:
+        log.info("%s: %s documents dropped, their labels are kept", file, f"{documents:,}")
+    else:
+        log.info("%s: released before, nothing to do", file)
+
+
+def _with_known_file(work: Callable[[psycopg.Connection, str, str | None], int], file: str) -> int:
     path = Path(file)
     if path.is_file():
         check_readable(path)
     known_by = fingerprint(path) if path.is_file() else None
     with connect() as connection:
         schema.require_schema(connection)
-        lines = ledger.forget(connection, file, known_by)
-    log.info(
-        "%s: %s lines taken back. The next `dbt run` takes back the tags made of them",
-        file,
-        f"{lines:,}",
-    )
+        return work(connection, file, known_by)

@@ -4,11 +4,11 @@ import struct
 from collections.abc import Callable, Iterator
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 
 from loader import ledger
 from loader.chunks import LONGEST_LINE_BYTES, Chunk, OverlongLine
-from loader.ledger import Account
+from loader.ledger import Account, FileEntry
 
 # COPY's binary format takes any byte as it is: no quoting, and no character that cannot occur.
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -27,7 +27,7 @@ _REFUSALS = (psycopg.DataError, errors.ProgramLimitExceeded, errors.StatementToo
 _LONG_LINE_BYTES = 1 << 20
 
 
-def load_chunk(connection: psycopg.Connection, file_id: int, chunk: Chunk) -> Account:
+def load_chunk(connection: psycopg.Connection, file: FileEntry, chunk: Chunk) -> Account:
     """Load a chunk in one transaction, and return what became of its lines.
 
     A chunk that is in the ledger already, as after a commit whose answer got lost, is not loaded
@@ -36,25 +36,27 @@ def load_chunk(connection: psycopg.Connection, file_id: int, chunk: Chunk) -> Ac
     with connection.transaction():
         ledger.lock_responses(connection)
         chunk_id = ledger.enter_chunk(
-            connection, file_id, chunk.first_byte, chunk.end_byte, chunk.checksum
+            connection, file.file_id, chunk.first_byte, chunk.end_byte, chunk.checksum
         )
         if chunk_id is None:
-            return ledger.loaded_chunks(connection, file_id)[chunk.first_byte].account
+            return ledger.loaded_chunks(connection, file.file_id)[chunk.first_byte].account
         try:
             with connection.transaction():
-                loaded, rejected = _copy_documents(connection, chunk_id, chunk), 0
+                loaded, rejected = _copy_documents(connection, file, chunk_id, chunk), 0
         except _REFUSALS:
-            loaded, rejected = _load_line_by_line(connection, file_id, chunk_id, chunk)
+            loaded, rejected = _load_line_by_line(connection, file, chunk_id, chunk)
         blank = chunk.line_count - loaded - rejected
         if chunk.overlong:
-            _reject_overlong(connection, file_id, chunk_id, chunk.overlong)
+            _reject_overlong(connection, file.file_id, chunk_id, chunk.overlong)
             rejected += 1
         account = Account(loaded, rejected, blank)
         ledger.count_lines(connection, chunk_id, account)
     return account
 
 
-def _copy_documents(connection: psycopg.Connection, chunk_id: int, chunk: Chunk) -> int:
+def _copy_documents(
+    connection: psycopg.Connection, file: FileEntry, chunk_id: int, chunk: Chunk
+) -> int:
     """COPY the lines as documents and return how many; raises one of _REFUSALS."""
 
     def row_head(begin: int, end: int) -> bytes:
@@ -62,12 +64,12 @@ def _copy_documents(connection: psycopg.Connection, chunk_id: int, chunk: Chunk)
             raise errors.ProgramLimitExceeded
         return _BIGINT_AND_JSONB.pack(2, 8, chunk_id, end - begin + 1, 1)
 
-    statement = "copy raw.rekognition_responses (chunk_id, document) from stdin (format binary)"
-    return _copy(connection, statement, _blocks(chunk, row_head))
+    statement = sql.SQL("copy {} (chunk_id, document) from stdin (format binary)")
+    return _copy(connection, statement.format(file.responses), _blocks(chunk, row_head))
 
 
 def _load_line_by_line(
-    connection: psycopg.Connection, file_id: int, chunk_id: int, chunk: Chunk
+    connection: psycopg.Connection, file: FileEntry, chunk_id: int, chunk: Chunk
 ) -> tuple[int, int]:
     """Load a refused chunk in one pass on the server, however many of its lines are bad.
 
@@ -83,28 +85,32 @@ def _load_line_by_line(
     def row_head(begin: int, end: int) -> bytes:
         return _BIGINT_AND_BYTEA.pack(2, 8, chunk.first_byte + begin, end - begin)
 
-    statement = "copy pg_temp.refused_lines (byte_offset, line) from stdin (format binary)"
+    statement = sql.SQL("copy pg_temp.refused_lines (byte_offset, line) from stdin (format binary)")
     lines = _copy(connection, statement, _blocks(chunk, row_head))
     rejected = connection.execute(
-        """
-        with parsed as materialized (
-            select refused.byte_offset, refused.line, parsed.document, parsed.reason
-            from pg_temp.refused_lines as refused
-            cross join lateral raw.parse_line(refused.line) as parsed
-        ),
-        loaded as (
-            insert into raw.rekognition_responses (chunk_id, document)
-            select %s, document from parsed where reason is null order by byte_offset
-        )
-        insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, is_whole, reason)
-        select %s, %s, byte_offset, line, true, reason from parsed where reason is not null
-        """,
-        (chunk_id, file_id, chunk_id),
+        sql.SQL(
+            """
+            with parsed as materialized (
+                select refused.byte_offset, refused.line, parsed.document, parsed.reason
+                from pg_temp.refused_lines as refused
+                cross join lateral raw.parse_line(refused.line) as parsed
+            ),
+            loaded as (
+                insert into {} (chunk_id, document)
+                select %s, document from parsed where reason is null order by byte_offset
+            )
+            insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, is_whole, reason)
+            select %s, %s, byte_offset, line, true, reason from parsed where reason is not null
+            """
+        ).format(file.responses),
+        (chunk_id, file.file_id, chunk_id),
     ).rowcount
     return lines - rejected, rejected
 
 
-def _copy(connection: psycopg.Connection, statement: str, blocks: Iterator[bytearray]) -> int:
+def _copy(
+    connection: psycopg.Connection, statement: sql.Composable, blocks: Iterator[bytearray]
+) -> int:
     with connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             for block in blocks:

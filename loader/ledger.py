@@ -1,9 +1,10 @@
-"""The ledger: what has been loaded of each file. All SQL of its two tables is here.
+"""The ledger: what has been loaded of each file. All SQL of its tables is here.
 
 A chunk's row is written in the transaction that loads its lines; its unique key keeps any line from
 being there twice. The locks only spare work, or tell readers to wait.
 """
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from psycopg.rows import dict_row
 
 from loader.errors import UserError
 from loader.files import LabelFile
+from loader.labellers import responses_of
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,15 @@ class FileEntry:
     """A file's row."""
 
     file_id: int
+    labeller: str
     chunk_bytes: int
     is_finished: bool
+    is_released: bool
+
+    @property
+    def responses(self) -> sql.Identifier:
+        """The table that its lines are loaded into."""
+        return responses_of(self.labeller)
 
 
 @dataclass(frozen=True)
@@ -63,19 +72,32 @@ class LoadedChunk:
         return self.end_byte - self.first_byte
 
 
-def enter_file(connection: psycopg.Connection, file: LabelFile, chunk_bytes: int) -> FileEntry:
-    """Enter a file, or the name by which a known one goes now; what cuts it stays as it was."""
-    row = connection.execute(
-        """
-        insert into raw.loaded_files (name, bytes, fingerprint, chunk_bytes)
-        values (%s, %s, %s, %s)
-        on conflict (fingerprint) do update set name = excluded.name
-        returning file_id, chunk_bytes, finished_at is not null
-        """,
-        (file.name, file.size, file.fingerprint, chunk_bytes),
-    ).fetchone()
-    assert row is not None  # noqa: S101 - an upsert returns its row
-    return FileEntry(*row)
+def enter_file(
+    connection: psycopg.Connection, file: LabelFile, labeller: str, chunk_bytes: int
+) -> FileEntry:
+    """Enter a file, or the name by which a known one goes now; what cuts it stays as it was.
+
+    Raises UserError for one that is known as another labeller's.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            """
+            insert into raw.loaded_files (name, bytes, fingerprint, labeller, chunk_bytes)
+            values (%s, %s, %s, %s, %s)
+            on conflict (fingerprint) do update set name = excluded.name
+            returning
+                file_id, labeller, chunk_bytes, finished_at is not null, released_at is not null
+            """,
+            (file.name, file.size, file.fingerprint, labeller, chunk_bytes),
+        ).fetchone()
+        assert row is not None  # noqa: S101 - an upsert returns its row
+        entry = FileEntry(*row)
+        if entry.labeller != labeller:
+            raise UserError(
+                f"{file.name} was loaded with --labeller {entry.labeller}, not {labeller}; if that "
+                f"was wrong, take it back first: python -m loader forget {shlex.quote(file.name)}"
+            )
+    return entry
 
 
 def lock_file(connection: psycopg.Connection, file_id: int) -> bool:
@@ -161,7 +183,12 @@ def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
             """
             select
                 file.name,
-                case when file.finished_at is null then 'unfinished' else 'loaded' end as state,
+                file.labeller,
+                case
+                    when file.finished_at is null then 'unfinished'
+                    when file.released_at is null then 'loaded'
+                    else 'released'
+                end as state,
                 file.bytes as stored_bytes,
                 chunks.loaded_bytes, chunks.loaded_lines, chunks.rejected_lines, chunks.blank_lines,
                 file.started_at,
@@ -191,6 +218,17 @@ def file_statuses(connection: psycopg.Connection) -> list[dict[str, Any]]:
         ).fetchall()
 
 
+# A BRIN index finds a range at once, and each chunk by itself in a pass of its own.
+OF_FILE = sql.SQL(
+    """
+    chunk_id between
+        (select min(chunk_id) from raw.loaded_chunks where file_id = %(file_id)s)
+        and (select max(chunk_id) from raw.loaded_chunks where file_id = %(file_id)s)
+    and chunk_id in (select chunk_id from raw.loaded_chunks where file_id = %(file_id)s)
+    """
+)
+
+
 def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
     """Remove a file's lines, rejects and ledger rows in one transaction; return its loaded lines.
 
@@ -199,21 +237,23 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
     The file is found by content where it is still as it was, else by its name in `status`.
     """
     with connection.transaction():
-        file_id = _find_file(connection, name, fingerprint)
-        if not lock_file(connection, file_id):
-            raise UserError(f"{name}: another loader is at it; stop that one, or wait for its end")
+        file = _lock_known_file(connection, name, fingerprint)
         # The rejects first: `retry-rejects`, which makes responses of them, locks them too.
-        connection.execute("delete from raw.rejected_lines where file_id = %s", (file_id,))
+        connection.execute("delete from raw.rejected_lines where file_id = %s", (file.file_id,))
         (lines, *ids) = connection.execute(
-            """
-            with forgotten as (
-                delete from raw.rekognition_responses
-                where chunk_id = any (select chunk_id from raw.loaded_chunks where file_id = %s)
-                returning response_id
-            )
-            select count(*), min(response_id), max(response_id) from forgotten
-            """,
-            (file_id,),
+            sql.SQL(
+                """
+                with documents as (
+                    delete from {responses} where {of_file} returning response_id
+                ),
+                released as (
+                    delete from raw.released_responses where {of_file} returning response_id
+                ),
+                forgotten as (select * from documents union all select * from released)
+                select count(*), min(response_id), max(response_id) from forgotten
+                """
+            ).format(responses=file.responses, of_file=OF_FILE),
+            {"file_id": file.file_id},
         ).fetchone() or (0,)
         if lines:
             lock_responses(connection)  # late, or loads and runs would wait for the deletion
@@ -227,20 +267,92 @@ def forget(connection: psycopg.Connection, name: str, fingerprint: str | None) -
         for table in ("loaded_chunks", "loaded_files"):
             connection.execute(
                 sql.SQL("delete from raw.{} where file_id = %s").format(sql.Identifier(table)),
-                (file_id,),
+                (file.file_id,),
             )
     return int(lines)
 
 
-def _find_file(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
+def release(connection: psycopg.Connection, name: str, fingerprint: str | None) -> int:
+    """Remove a file's documents in one transaction, noting their responses; return how many.
+
+    Raises UserError for a file that is not loaded to its end, or whose labels dbt has yet to take.
+    The file is found as by `forget`.
+    """
+    with connection.transaction():
+        file = _lock_known_file(connection, name, fingerprint)
+        if not file.is_finished:
+            raise UserError(f"{name} is not loaded to its end: load it first")
+        parts = {"responses": file.responses, "of_file": OF_FILE}
+        (last,) = connection.execute(
+            sql.SQL("select max(response_id) from {responses} where {of_file}").format(**parts),
+            {"file_id": file.file_id},
+        ).fetchone() or (None,)
+        if last is None and file.is_released:
+            return 0
+        _require_read(connection, name, file, last or 0)
+        # Up to the last, because `retry-rejects` may add some meanwhile.
+        documents = connection.execute(
+            sql.SQL(
+                """
+                with released as (
+                    delete from {responses} where {of_file} and response_id <= %(last)s
+                    returning response_id, chunk_id
+                )
+                insert into raw.released_responses (response_id, chunk_id)
+                select response_id, chunk_id from released
+                """
+            ).format(**parts),
+            {"file_id": file.file_id, "last": last},
+        ).rowcount
+        connection.execute(
+            "update raw.loaded_files set released_at = now() where file_id = %s", (file.file_id,)
+        )
+    return documents
+
+
+def _require_read(connection: psycopg.Connection, name: str, file: FileEntry, last: int) -> None:
+    """Raise UserError unless dbt has taken the labels up to a response into each store there is."""
+    stores = connection.execute(
+        """
+        select store, last_response_id >= %s
+        from raw.read_responses
+        where
+            labeller = %s
+            and store in (
+                select nspname || '.' || relname
+                from pg_class
+                inner join pg_namespace on pg_namespace.oid = relnamespace
+            )
+        order by store
+        """,
+        (last, file.labeller),
+    ).fetchall()
+    late = [store for store, has_read in stores if not has_read]
+    if late or not stores:
+        where = ", ".join(late) or "any store"
+        raise UserError(f"{name}: not all of its labels are in {where} yet: run `dbt run` first")
+
+
+def _lock_known_file(
+    connection: psycopg.Connection, name: str, fingerprint: str | None
+) -> FileEntry:
     found = connection.execute(
-        "select file_id, fingerprint from raw.loaded_files where fingerprint = %s or name = %s",
+        """
+        select
+            fingerprint,
+            file_id, labeller, chunk_bytes, finished_at is not null, released_at is not null
+        from raw.loaded_files
+        where fingerprint = %s or name = %s
+        """,
         (fingerprint, name),
     ).fetchall()
-    found = [row for row in found if row[1] == fingerprint] or found
+    found = [row for row in found if row[0] == fingerprint] or found
     if len(found) != 1:
         raise UserError(
             f"{name}: {'more than one file' if found else 'no file'} of this name has been "
             "loaded; `python -m loader status` lists them"
         )
-    return int(found[0][0])
+    file = FileEntry(*found[0][1:])
+    if not lock_file(connection, file.file_id):
+        raise UserError(f"{name}: another loader is at it; stop that one, or wait for its end")
+    return file

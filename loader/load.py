@@ -15,6 +15,7 @@ from loader import ledger
 from loader.chunks import LONGEST_LINE_BYTES, cut
 from loader.errors import UserError
 from loader.files import STANDARD_INPUT, LabelFile, open_lines
+from loader.labellers import DEFAULT
 from loader.ledger import Account
 from loader.progress import Progress
 from loader.workers import Session, Workers
@@ -65,6 +66,7 @@ class Options:
     max_rejects: RejectLimit = RejectLimit(1, is_percent=True)
     give_up_after_seconds: float = 120
     is_quiet: bool = False
+    labeller: str = DEFAULT
 
     @property
     def chunk_bytes(self) -> int:
@@ -84,7 +86,11 @@ def load_files(files: Iterable[LabelFile], options: Options = DEFAULTS) -> Accou
 
 
 def _load_file(file: LabelFile, control: Session, workers: Workers, options: Options) -> Account:
-    entry = control.run(ledger.enter_file, file, options.chunk_bytes)
+    entry = control.run(ledger.enter_file, file, options.labeller, options.chunk_bytes)
+    if entry.is_released:
+        words = "its labels are kept; to have the documents again, `forget` it and load it again"
+        log.info("%s: loaded and released: %s", file.name, words)
+        return Account()
     if entry.is_finished and file.name != STANDARD_INPUT:
         log.info("%s: loaded before, nothing to do", file.name)
         return Account()
@@ -98,7 +104,7 @@ def _load_file(file: LabelFile, control: Session, workers: Workers, options: Opt
         Progress(file, loaded_bytes, stored, options.is_quiet) as progress,
     ):
         chunks = cut(file, lines, entry.chunk_bytes, loaded)
-        for line_bytes, account in workers.load(entry.file_id, chunks):
+        for line_bytes, account in workers.load(entry, chunks):
             done += account
             progress.advance(line_bytes, account)
             _check_rejects(file, before + done, options.max_rejects, at_end=False)

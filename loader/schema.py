@@ -6,18 +6,19 @@ import psycopg
 from psycopg import sql
 
 from loader.errors import UserError
+from loader.labellers import labellers, responses_of
 
 DDL = Path(__file__).with_name("schema.sql")
+RESPONSES_DDL = Path(__file__).with_name("responses.sql")
 
-# All together: after a crash Postgres empties what is unlogged, and a ledger that outlived
-# its lines would call them loaded. A table that refers to another becomes unlogged before it.
-TABLES = (
-    "rejected_lines",
-    "loaded_chunks",
-    "loaded_files",
-    "rekognition_responses",
-    "forgotten_responses",
-)
+
+def tables() -> list[str]:
+    """Return the names of all tables, one that refers to another before it."""
+    return [
+        *("rejected_lines", "loaded_chunks", "loaded_files"),
+        *(f"{labeller}_responses" for labeller in labellers()),
+        *("forgotten_responses", "released_responses", "read_responses"),
+    ]
 
 
 def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) -> None:
@@ -30,14 +31,26 @@ def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) 
         )
     with connection.transaction():
         connection.execute(DDL.read_bytes())
+        for labeller in labellers():
+            connection.execute(_responses_ddl(labeller))
         if unlogged is not None:
             _set_logging(connection, unlogged)
 
 
+def _responses_ddl(labeller: str) -> sql.Composed:
+    return sql.SQL(RESPONSES_DDL.read_text()).format(
+        name=sql.Literal(f"raw.{labeller}_responses"),
+        table=responses_of(labeller),
+        index=sql.Identifier(f"{labeller}_responses_brin"),
+    )
+
+
+# All together: after a crash Postgres empties what is unlogged, and a ledger that outlived its
+# lines would call them loaded. A table that refers to another becomes unlogged before it.
 def _set_logging(connection: psycopg.Connection, unlogged: bool) -> None:
     statement = sql.SQL("alter table raw.{} set {}")
     wanted = sql.SQL("unlogged" if unlogged else "logged")
-    for table in TABLES if unlogged else reversed(TABLES):
+    for table in tables() if unlogged else reversed(tables()):
         (persistence,) = connection.execute(
             "select relpersistence::text from pg_class where oid = %s::regclass", (f"raw.{table}",)
         ).fetchone() or ("",)
@@ -46,12 +59,13 @@ def _set_logging(connection: psycopg.Connection, unlogged: bool) -> None:
 
 
 def require_schema(connection: psycopg.Connection) -> None:
-    """Raise UserError unless `init` has been run."""
+    """Raise UserError unless `init` has been run with this version and these labellers."""
     (is_there,) = connection.execute(
-        "select to_regclass('raw.forgotten_responses') is not null"
+        "select bool_and(to_regclass('raw.' || name) is not null) from unnest(%s::text[]) as name",
+        (tables(),),
     ).fetchone() or (False,)
     if not is_there:
         raise UserError(
-            "the schema raw is not there, or of an earlier version: "
-            "run `python -m loader init` first"
+            "the schema raw is not there, or of an earlier version, or lacks a new labeller's "
+            "table: run `python -m loader init` first"
         )

@@ -13,6 +13,9 @@ create table if not exists raw.loaded_files (
     started_at timestamptz not null default now(),
     finished_at timestamptz
 );
+alter table raw.loaded_files
+add column if not exists labeller text not null default 'rekognition',
+add column if not exists released_at timestamptz;
 comment on table raw.loaded_files is
 'Label files that a load has begun. One row per file, known by its content.';
 comment on column raw.loaded_files.name is 'Where the file was when it was last given to the loader.';
@@ -22,6 +25,8 @@ comment on column raw.loaded_files.fingerprint is
 comment on column raw.loaded_files.chunk_bytes is
 'Bytes after which a chunk ends with its line; set by the first load, so that borders stay.';
 comment on column raw.loaded_files.finished_at is 'When its last chunk was loaded; null before.';
+comment on column raw.loaded_files.labeller is 'Whose responses it holds.';
+comment on column raw.loaded_files.released_at is 'When `release` took its documents; null before.';
 
 create table if not exists raw.loaded_chunks (
     chunk_id bigint generated always as identity primary key,
@@ -42,35 +47,9 @@ comment on column raw.loaded_chunks.end_byte is 'The byte after its last one.';
 comment on column raw.loaded_chunks.checksum is 'CRC-32 of its bytes.';
 
 -- Of its own, not the table's: an unlogged table's sequence starts again after a crash, and
--- int_machine_labels reads only responses above the last it has seen.
+-- dbt reads only responses above the last it has seen. One for all labellers, as is the lock in
+-- loader/ledger.py.
 create sequence if not exists raw.response_ids;
-
--- Postgres' own compression of documents takes a third of the time of a load. lz4 takes none that
--- can be measured; a server that was built without it keeps them as they are, in nearly twice the room.
-do $$
-begin
-    if to_regclass('raw.rekognition_responses') is null then
-        create table raw.rekognition_responses (
-            response_id bigint not null default nextval('raw.response_ids'),
-            chunk_id bigint not null,
-            document jsonb not null
-        );
-        begin
-            alter table raw.rekognition_responses alter document set compression lz4;
-        exception when feature_not_supported then
-            alter table raw.rekognition_responses
-                alter document set storage external, set (toast_tuple_target = 8160);
-        end;
-    end if;
-end
-$$;
-comment on table raw.rekognition_responses is
-'Lines of label files, as they came. One row per loaded line.';
-comment on column raw.rekognition_responses.response_id is 'Rises in load order.';
--- int_machine_labels reads only the newest responses, `forget` only a file's chunks. Of 200 GB a BRIN
--- index takes a few MB, and COPY does not slow down for it.
-create index if not exists rekognition_responses_brin
-on raw.rekognition_responses using brin (response_id, chunk_id) with (autosummarize = on);
 
 -- With an id of the same sequence, so that a run finds what was taken back since the last one as it
 -- finds what was loaded.
@@ -81,6 +60,25 @@ create table if not exists raw.forgotten_responses (
 );
 comment on table raw.forgotten_responses is
 'What `forget` has taken back. One row per forgotten file; of the ids between, others may be there.';
+
+create table if not exists raw.released_responses (
+    response_id bigint not null,
+    chunk_id bigint not null
+);
+comment on table raw.released_responses is
+'Responses whose document `release` has taken, while their labels stay. One row per response.';
+create index if not exists released_responses_brin
+on raw.released_responses using brin (response_id, chunk_id) with (autosummarize = on);
+
+create table if not exists raw.read_responses (
+    labeller text not null,
+    store text not null,
+    last_response_id bigint not null,
+    primary key (labeller, store)
+);
+comment on table raw.read_responses is
+'Up to where dbt has read: it says so itself. One row per labeller and store of its labels.';
+comment on column raw.read_responses.store is 'The store''s table, with its schema.';
 
 create table if not exists raw.rejected_lines (
     file_id bigint not null references raw.loaded_files,

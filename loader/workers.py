@@ -16,7 +16,7 @@ from loader.chunks import Chunk
 from loader.connect import open_connection, unreachable
 from loader.copy import load_chunk
 from loader.errors import UserError
-from loader.ledger import Account, LoadedChunk
+from loader.ledger import Account, FileEntry, LoadedChunk
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Workers:
 
     def __init__(self, count: int, give_up_after_seconds: float) -> None:
         self._stop = threading.Event()
-        self._tasks: Queue[tuple[int, Chunk] | None] = Queue()
+        self._tasks: Queue[tuple[FileEntry, Chunk] | None] = Queue()
         self._results: SimpleQueue[tuple[int, Account] | Exception] = SimpleQueue()
         self._sessions = [Session(give_up_after_seconds, self._stop) for _ in range(count)]
         self._threads = [
@@ -121,7 +121,7 @@ class Workers:
             thread.join(max(0.0, deadline - time.monotonic()) if deadline else None)
 
     def load(
-        self, file_id: int, chunks: Iterator[Chunk | LoadedChunk]
+        self, file: FileEntry, chunks: Iterator[Chunk | LoadedChunk]
     ) -> Iterator[tuple[int, Account]]:
         """Load the chunks that are not loaded; yield each one's bytes, and what became of them.
 
@@ -144,7 +144,7 @@ class Workers:
             while under_way == len(self._threads):
                 yield self._next_result()
                 under_way -= 1
-            self._tasks.put((file_id, chunk))
+            self._tasks.put((file, chunk))
             under_way += 1
             del chunk  # or its bytes would be kept while the next ones are read
         for _ in range(under_way):
@@ -165,10 +165,10 @@ class Workers:
         session.close()
 
     def _load(
-        self, session: Session, file_id: int, chunk: Chunk
+        self, session: Session, file: FileEntry, chunk: Chunk
     ) -> tuple[int, Account] | Exception:
         try:
-            return chunk.end_byte - chunk.first_byte, session.run(load_chunk, file_id, chunk)
+            return chunk.end_byte - chunk.first_byte, session.run(load_chunk, file, chunk)
         except Exception as error:
             self._stop.set()  # it is raised again where the results are read
             return error
