@@ -41,7 +41,10 @@ for each row execute function raw.refuse();
 
 @pytest.fixture
 def first(loaded: Database, tmp_path: Path) -> Path:
-    """The first of three loaded files of several chunks; the third is another labeller's."""
+    """The first of three loaded files; the third is another labeller's.
+
+    The chunks of the others came in between those of the first.
+    """
     files = [
         write(tmp_path / f"{number}.jsonl", *[b'{"file": %d}' % number, BAD] * 10, b"", GOOD)
         for number in range(3)
@@ -49,6 +52,9 @@ def first(loaded: Database, tmp_path: Path) -> Path:
     for file, labeller in zip(files, ("rekognition", "rekognition", "clarifai"), strict=True):
         cut_into(loaded, file, 100, labeller=labeller)
         loaded.loader("load", "--labeller", labeller, "--max-rejects=10", file)
+        if file == files[0]:
+            lose_chunk(loaded, 0)
+    loaded.loader("load", "--max-rejects=10", files[0])
     return files[0]
 
 
