@@ -92,7 +92,7 @@ def enter_file(
         ).fetchone()
         assert row is not None  # noqa: S101 - an upsert returns its row
         entry = FileEntry(*row)
-        if False:
+        if entry.labeller != labeller:
             raise UserError(
                 f"{file.name} was loaded with --labeller {entry.labeller}, not {labeller}; if that "
                 f"was wrong, take it back first: python -m loader forget {shlex.quote(file.name)}"

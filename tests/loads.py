@@ -16,6 +16,7 @@ from psycopg import sql
 
 from loader.connect import PROJECT
 from loader.files import find_files, fingerprint
+from loader.labellers import labellers
 from loader.ledger import Account
 from loader.load import Options, load_files
 
@@ -25,6 +26,11 @@ on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["em
 GOOD = b'{"good": true}'
 BAD = b'{"cut": "off'
 LONGEST_WAIT_SECONDS = 60
+
+RESPONSES = " union all ".join(
+    f"select '{name}' as labeller, response_id, chunk_id, document from raw.{name}_responses"  # noqa: S608 - names of the project
+    for name in labellers()
+)
 
 
 def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
@@ -87,13 +93,20 @@ def fails(
 
 
 def cut_into(
-    database: Database, file: Path | str, chunk_bytes: int, known_by: str | None = None
+    database: Database,
+    file: Path | str,
+    chunk_bytes: int,
+    known_by: str | None = None,
+    labeller: str = "rekognition",
 ) -> None:
     """Let the loader cut a file into chunks of this size, as if a first load had begun so."""
     with database.connect() as connection:
         connection.execute(
-            "insert into raw.loaded_files (name, fingerprint, chunk_bytes) values (%s, %s, %s)",
-            (str(file), known_by or fingerprint(Path(file)), chunk_bytes),
+            """
+            insert into raw.loaded_files (name, fingerprint, chunk_bytes, labeller)
+            values (%s, %s, %s, %s)
+            """,
+            (str(file), known_by or fingerprint(Path(file)), chunk_bytes, labeller),
         )
 
 
@@ -122,15 +135,16 @@ def oids(database: Database, schema: str = "refinery") -> dict[str, int]:
     return dict(fetch(database, query, schema))
 
 
-def documents(database: Database) -> list[Any]:
-    """Return the documents in the order of their files and lines."""
-    query = """
+def documents(database: Database, labeller: str = "rekognition") -> list[Any]:
+    """Return a labeller's documents in the order of their files and lines."""
+    query = f"""
         select response.document
-        from raw.rekognition_responses as response
+        from ({RESPONSES}) as response
         inner join raw.loaded_chunks as chunk using (chunk_id)
+        where response.labeller = %s
         order by chunk.file_id, chunk.first_byte, response.response_id
-    """
-    return [document for (document,) in fetch(database, query)]
+    """  # noqa: S608 - names from above
+    return [document for (document,) in fetch(database, query, labeller)]
 
 
 def rejects(database: Database) -> list[tuple[int, bytes, str]]:
@@ -149,20 +163,47 @@ def miscounted_chunks(database: Database) -> list[tuple[Any, ...]]:
     """Return the ledger's chunks whose counts are not those of the lines that are there."""
     return fetch(
         database,
-        """
+        f"""
+        with responses as ({RESPONSES})
         select *
         from raw.loaded_chunks as chunk
         where
             loaded_lines != (
-                select count(*) from raw.rekognition_responses as response
+                select count(*)
+                from (
+                    select chunk_id from responses
+                    union all
+                    select chunk_id from raw.released_responses
+                ) as response
                 where response.chunk_id = chunk.chunk_id
             )
             or rejected_lines != (
                 select count(*) from raw.rejected_lines as line
                 where line.chunk_id = chunk.chunk_id
             )
-        """,
+        """,  # noqa: S608 - names from above
     )
+
+
+def let_dbt_read(
+    database: Database, labeller: str = "rekognition", schema: str = "refinery"
+) -> None:
+    """Do what a run of dbt does that has read all responses of a labeller into its store."""
+    table = f"int_{labeller}_labels"
+    with database.connect() as connection:
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+        connection.execute(
+            sql.SQL("create table if not exists {} ()").format(sql.Identifier(schema, table))
+        )
+        connection.execute(
+            """
+            insert into raw.read_responses (labeller, store, last_response_id)
+            select %s, %s, last_value from raw.response_ids
+            on conflict (labeller, store) do update
+            set last_response_id = excluded.last_response_id
+            """,
+            (labeller, f"{schema}.{table}"),
+        )
 
 
 def wait_for(what: Callable[[], bool]) -> None:

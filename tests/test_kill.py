@@ -25,16 +25,18 @@ from loads import (
     cut_into,
     end,
     fetch,
+    let_dbt_read,
     miscounted_chunks,
     start,
     wait_for,
+    wait_until_blocked,
 )
 from psycopg import sql
 
 from loader.chunks import Chunk
 from loader.errors import UserError
 from loader.ledger import Account
-from loader.schema import TABLES, create_schema
+from loader.schema import create_schema, tables
 from loader.workers import Workers
 from trial.server import Server, find_binaries
 
@@ -558,6 +560,78 @@ def test_a_finished_file_is_unlocked_while_the_next_is_loaded(
             load.end_well()
 
 
+# Lets the change of a row be the last one that happens, as long as another session holds the lock.
+INSTANT = """
+create sequence raw.row_changes;
+create table raw.instant (row_change bigint);
+create function raw.wait() returns trigger language plpgsql as
+$$
+begin
+    if nextval('raw.row_changes') = (select row_change from raw.instant) then
+        perform pg_advisory_xact_lock(4711);
+    end if;
+    return coalesce(new, old);
+end
+$$;
+"""
+LOADERS = "select count(*) from pg_stat_activity where application_name = 'label-refinery'"
+WAIT = """
+create trigger wait before insert or update or delete on raw.{}
+for each row execute function raw.wait()
+"""
+
+
+def rows(database: Database) -> dict[str, list[str]]:
+    """Return all rows of the loader's tables."""
+    query = sql.SQL("select row::text from raw.{} as row")
+    return {
+        table: sorted(row for (row,) in fetch(database, query.format(sql.Identifier(table))))
+        for table in tables()
+    }
+
+
+@pytest.mark.parametrize("command", ["release", "forget"])
+def test_a_killed_release_or_forget_has_done_nothing(
+    database: Database, own_server: Server, tmp_path: Path, rng: random.Random, command: str
+) -> None:
+    files = Files(database, tmp_path, 300, rng)
+    files.add()
+    files.finish_and_check()
+    file = files.all[0]
+    let_dbt_read(database)
+    before = rows(database)
+    with database.connect() as connection:
+        connection.execute(INSTANT)
+        for table in tables():
+            connection.execute(sql.SQL(WAIT).format(sql.Identifier(table)))
+    loaded, rejected = len(file.loaded), len(file.rejected)
+    ((chunks,),) = fetch(database, "select count(*) from raw.loaded_chunks where file_id = 1")
+    last = 2 * loaded + 1 if command == "release" else loaded + rejected + chunks + 2
+    for instant in (1, last, *(rng.randint(1, last) for _ in range(ROUNDS // 4))):
+        with database.connect() as holder:
+            holder.execute("select pg_advisory_lock(4711)")
+            holder.execute("delete from raw.instant")
+            holder.execute("insert into raw.instant values (%s)", (instant,))
+            holder.execute("select setval('raw.row_changes', 1, false)")
+            process = start(database, command, file.path)
+            wait_until_blocked(holder)
+            if rng.random() < 0.5:
+                process.kill()
+                end(process)
+            else:
+                kill_server(own_server)
+                assert end(process).returncode == 1
+                own_server.start()
+        with database.connect() as connection:
+            wait_for(lambda: connection.execute(LOADERS).fetchone() == (0,))
+        assert rows(database) == before
+    database.loader(command, file.path)
+    assert_exactly_once(database, files.all[1])
+    left = rows(database)
+    assert len(left["rekognition_responses"]) == len(files.all[1].loaded)
+    assert len(left["released_responses"]) == (loaded if command == "release" else 0)
+
+
 def test_unlogged_tables_are_empty_together_after_a_crash(
     database: Database, own_server: Server, tmp_path: Path, rng: random.Random
 ) -> None:
@@ -570,7 +644,7 @@ def test_unlogged_tables_are_empty_together_after_a_crash(
     before = response_ids(database)
     kill_server(own_server)
     own_server.start()
-    for table in TABLES:
+    for table in tables():
         rows = sql.SQL("select * from raw.{}").format(sql.Identifier(table))
         assert fetch(database, rows) == [], table
     database.loader("load", *OPTIONS, str(file.path))

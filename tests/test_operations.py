@@ -93,7 +93,8 @@ def test_status_of_a_loaded_file(loaded: Database, tmp_path: Path) -> None:
     loaded.loader("load", file)
     line, totals = loaded.loader("status").splitlines()
     assert totals == ("in all 1, unfinished 0: 2 loaded + 1 rejected + 1 blank lines, 44 bytes")
-    assert line.startswith(f"{file}: loaded, 2 loaded + 1 rejected + 1 blank lines, 44 bytes in ")
+    beginning = f"{file}: loaded (rekognition), 2 loaded + 1 rejected + 1 blank lines, 44 bytes in "
+    assert line.startswith(beginning)
     assert line.endswith("a second run loads nothing")
     (status,) = statuses(loaded)
     seconds = status.pop("seconds")
@@ -106,6 +107,7 @@ def test_status_of_a_loaded_file(loaded: Database, tmp_path: Path) -> None:
     assert started_at < last_loaded_at <= finished_at
     assert status == {
         "name": str(file),
+        "labeller": "rekognition",
         "state": "loaded",
         "stored_bytes": 44,
         "loaded_bytes": 44,
@@ -259,8 +261,10 @@ def persistences(database: Database) -> dict[str, str]:
 def test_tables_are_logged_or_unlogged_as_the_user_says(loaded: Database) -> None:
     before = counts(loaded)
     tables = (
-        *("loaded_files", "loaded_chunks", "rejected_lines"),
-        *("rekognition_responses", "forgotten_responses"),
+        *("loaded_files", "loaded_chunks", "rejected_lines", "read_responses"),
+        *("rekognition_responses", "clarifai_responses"),
+        *("google_vision_responses", "azure_vision_responses"),
+        *("forgotten_responses", "released_responses"),
     )
     logged = dict.fromkeys((*tables, "response_ids"), "p")
     # The sequence outlives a crash, or new responses would get ids below those read before.
@@ -310,10 +314,12 @@ def engineer(database: Database) -> Iterator[psycopg.Connection]:
 
 def test_no_superuser_is_needed(database: Database, tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", GOOD, BAD, GOOD)
+    other = write(tmp_path / "other.jsonl", GOOD, BAD)
     with engineer(database):
         for command in (
             *("init", "init", f"load {file}", "status", "rejects", "retry-rejects"),
-            *("init --unlogged", "init --logged", f"forget {file}"),
+            *("init --unlogged", "init --logged"),
+            *(f"load --labeller clarifai {other}", f"forget {other}", f"forget {file}"),
         ):
             done = run(database, *command.split(), PGUSER=ENGINEER)
             assert done.returncode == 0, done.stderr
@@ -629,6 +635,8 @@ def cli_says(monkeypatch: pytest.MonkeyPatch, arguments: str, status: int) -> st
         ("retry-rejects file", "file"),
         ("forget", "FILE"),
         ("forget one two", "two"),
+        ("release", "FILE"),
+        ("release one two", "two"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(
