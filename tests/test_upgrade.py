@@ -46,7 +46,7 @@ def test_an_upgrade_keeps_data_and_views(version_0_1: Database) -> None:
             done.set()
         assert reads.result() > 10
         assert connection.execute(STORE).fetchall() == before
-        version_0_1.build("run-operation", "drop_what_0_1_left")
+        version_0_1.build("run-operation", "drop_what_earlier_versions_left")
         assert relations_and_functions(version_0_1) == written()
         assert connection.execute(READ).fetchall() == PUBLISHED
 
