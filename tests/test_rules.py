@@ -48,7 +48,7 @@ from loader.connect import PROJECT
 from trial.catalog import load_catalog
 from trial.server import Server
 
-LABELLED = {MACHINE: 320, "clarifai": 300, "azure_vision": 300}
+LABELLED = {MACHINE: 319, "clarifai": 300, "azure_vision": 300}
 REAL_DATA = PROJECT.parent / "shared" / "data"
 OWN_POLICY = PROJECT / "seeds" / "label_policy"
 
