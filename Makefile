@@ -73,8 +73,8 @@ lint: install ## ruff, sqlfluff, the label policy's files, dbt parse, the projec
 		{ cat target/dbt-bouncer.log >&2; exit 1; }
 
 test: lint ## everything that is checked: lint, dbt's tests and pytest, on real servers
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line \
-		test-postgres18 test-postgres15 test-the-rest
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=line \
+		test-the-rest test-postgres18 test-postgres15
 
 # What is built on a server is built once in each of these; the longest is begun first.
 test-postgres18:

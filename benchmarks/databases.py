@@ -67,7 +67,7 @@ def create(database: str, template: str) -> None:
 
 
 def create_lines_table(connection: psycopg.Connection, name: str) -> None:
-    """Create a table for raw lines that stores them as the loader's does, see loader/schema.sql."""
+    """Create a table for raw lines that stores them as loader/responses.sql does."""
 
     def execute(statement: LiteralString) -> None:
         connection.execute(sql.SQL(statement).format(table=sql.Identifier(name)))

@@ -179,7 +179,7 @@ def release(file: str) -> None:
     if documents:
         log.info("%s: %s documents dropped, their labels are kept", file, f"{documents:,}")
     else:
-        log.info("%s: released before, nothing to do", file)
+        log.info("%s: released, nothing more to do", file)
 
 
 def _with_known_file(work: Callable[[psycopg.Connection, str, str | None], int], file: str) -> int:

@@ -22,7 +22,7 @@ def tables() -> list[str]:
 
 
 def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) -> None:
-    """Create what is missing of schema.sql; `unlogged` None leaves tables as they are."""
+    """Create what is missing of schema.sql; `unlogged` None: as the ledger is."""
     (encoding,) = connection.execute("show server_encoding").fetchone() or ("",)
     if encoding != "UTF8":
         raise UserError(
@@ -31,30 +31,36 @@ def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) 
         )
     with connection.transaction():
         connection.execute(DDL.read_bytes())
+        responses_ddl = sql.SQL(RESPONSES_DDL.read_text())
         for labeller in labellers():
-            connection.execute(_responses_ddl(labeller))
-        if unlogged is not None:
-            _set_logging(connection, unlogged)
+            names = {
+                "table": responses_of(labeller),
+                "name": sql.Literal(f"raw.{labeller}_responses"),
+                "index": sql.Identifier(f"{labeller}_responses_brin"),
+            }
+            connection.execute(responses_ddl.format(**names))
+        _set_logging(connection, unlogged)
 
 
-def _responses_ddl(labeller: str) -> sql.Composed:
-    return sql.SQL(RESPONSES_DDL.read_text()).format(
-        name=sql.Literal(f"raw.{labeller}_responses"),
-        table=responses_of(labeller),
-        index=sql.Identifier(f"{labeller}_responses_brin"),
+# All together, new ones too: after a crash Postgres empties what is unlogged, and numbers
+# chunks as before. A ledger that outlived its lines would call them loaded; lines that outlived it
+# would be another chunk's. A table that refers to another becomes unlogged before it.
+def _set_logging(connection: psycopg.Connection, unlogged: bool | None) -> None:
+    persistences = dict(
+        connection.execute(
+            """
+            select relname, relpersistence::text
+            from pg_class
+            where relnamespace = 'raw'::regnamespace
+            """
+        ).fetchall()
     )
-
-
-# All together: after a crash Postgres empties what is unlogged, and a ledger that outlived its
-# lines would call them loaded. A table that refers to another becomes unlogged before it.
-def _set_logging(connection: psycopg.Connection, unlogged: bool) -> None:
+    if unlogged is None:
+        unlogged = persistences["loaded_files"] == "u"
     statement = sql.SQL("alter table raw.{} set {}")
     wanted = sql.SQL("unlogged" if unlogged else "logged")
     for table in tables() if unlogged else reversed(tables()):
-        (persistence,) = connection.execute(
-            "select relpersistence::text from pg_class where oid = %s::regclass", (f"raw.{table}",)
-        ).fetchone() or ("",)
-        if (persistence == "u") != unlogged:  # changing it writes the whole table again
+        if (persistences[table] == "u") != unlogged:  # changing it writes the whole table again
             connection.execute(statement.format(sql.Identifier(table), wanted))
 
 

@@ -13,6 +13,7 @@ create table if not exists raw.loaded_files (
     started_at timestamptz not null default now(),
     finished_at timestamptz
 );
+-- New in 0.3.
 alter table raw.loaded_files
 add column if not exists labeller text not null default 'rekognition',
 add column if not exists released_at timestamptz;

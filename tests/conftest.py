@@ -24,8 +24,9 @@ from trial.catalog import load_catalog
 from trial.sample import write_sample
 from trial.server import ROLE, Server, find_binaries
 
-# `make test` hands its flags on; a make that a test runs would speak of them.
-os.environ.pop("MAKEFLAGS", None)
+# `make test` hands these on; a make that a test runs would speak of them.
+for name in ("MAKEFLAGS", "MAKELEVEL"):
+    os.environ.pop(name, None)
 
 # What `dbt seed` ends with, for tests that fill the seeds' tables themselves.
 PUT_IN_FORCE = """

@@ -77,10 +77,10 @@ def test_in_make_run(database: Database, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_in_a_query(sample: Database) -> None:
-    with sample.connect() as connection, connection.transaction():
+def test_in_a_query(project: Database) -> None:
+    with project.connect() as connection, connection.transaction():
         connection.execute("lock table refinery.int_label_policy_in_force")
-        command = python(sample, "review", "preview")
-        with sample.connect() as other:
+        command = python(project, "review", "preview")
+        with project.connect() as other:
             wait_until_blocked(other)
         assert interrupt(command)[:-1] == []

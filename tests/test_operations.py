@@ -282,6 +282,19 @@ def test_tables_are_logged_or_unlogged_as_the_user_says(loaded: Database) -> Non
     assert counts(loaded) == before
 
 
+def test_a_new_table_is_unlogged_if_the_ledger_is(loaded: Database) -> None:
+    """Else its rows would outlive a crash, and be those of another file with the same number."""
+    loaded.loader("init", "--unlogged")
+    with loaded.connect() as connection:
+        connection.execute("drop table raw.clarifai_responses, raw.released_responses")
+    loaded.loader("init")
+    assert set(persistences(loaded).items()) >= {
+        ("clarifai_responses", "u"),
+        ("released_responses", "u"),
+        ("loaded_files", "u"),
+    }
+
+
 def test_documents_are_kept_in_lz4_or_as_they_are(loaded: Database) -> None:
     ((has_lz4, *stored),) = fetch(
         loaded,

@@ -153,6 +153,7 @@ def test_a_query_of_the_page_is_answered(small: Database, query: str) -> None:
     assert fetch(small, query) or "pg_stat_activity" in query
 
 
+@on_one_version
 def test_a_dump_is_restored_and_built_anew(server: Server, small: Database) -> None:
     before, refreshes = fetch(small, DIGEST), fetch(small, REFRESHES)
     binaries = server.binaries

@@ -129,7 +129,7 @@ def test_there_is_nothing_to_do_for_a_released_file(loaded: Database, first: Pat
     let_dbt_read(loaded)
     loaded.loader("release", first)
     before = state(loaded)
-    assert f"{first}: released before, nothing to do" in loaded.loader("release", first)
+    assert f"{first}: released, nothing more to do" in loaded.loader("release", first)
     words = loaded.loader("load", first)
     assert "loaded and released: its labels are kept" in words
     assert "to have the documents again, `forget` it and load it again" in words

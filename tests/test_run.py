@@ -8,6 +8,7 @@ from typing import LiteralString
 
 import pytest
 from conftest import Database
+from loads import on_one_version
 from psycopg import sql
 
 from loader.connect import OWN_SERVER, PROJECT
@@ -96,6 +97,7 @@ def own_table(user: Database, columns: LiteralString, images: int = 1) -> None:
         connection.execute(query.format(sql.SQL(columns), images))
 
 
+@on_one_version
 def test_a_catalog_table_without_tags_is_named(user: Database) -> None:
     own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider")
     status, _, steps = run(user)
@@ -120,6 +122,7 @@ def test_the_users_own_table_is_used_with_its_own_columns(user: Database) -> Non
     assert row[1:] == ("flickr", 5, [{"name": "cat", "provider": "flickr"}], [])
 
 
+@on_one_version
 def test_lines_appear_in_order_in_one_file(user: Database) -> None:
     own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider, '[]'::jsonb as tags")
     done = subprocess.run(
@@ -136,6 +139,7 @@ def test_lines_appear_in_order_in_one_file(user: Database) -> None:
     assert places == sorted(places)
 
 
+@on_one_version
 def test_dbt_by_itself_parses_nothing_anew(
     user: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +162,7 @@ def test_dbt_is_told_nothing_of_the_embedded_server(monkeypatch: pytest.MonkeyPa
     assert dbt_environment() == {}
 
 
+@on_one_version
 def test_an_image_that_is_there_twice_is_an_error(user: Database) -> None:
     image = "'7d0b0a3c-6b3a-4f6e-9d2b-0a4b8f6c1e01'::uuid as identifier, 'flickr' as provider"
     own_table(user, image + ", '[]'::jsonb as tags", images=2)
