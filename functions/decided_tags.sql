@@ -29,6 +29,7 @@ begin
         last := last + label_counts[number];
         provider := machines[number];
         for place in first .. last loop
+            continue when names[place] is null;
             "position" := "position" + 1;
             name := names[place];
             accuracy := accuracies[place];

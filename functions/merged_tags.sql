@@ -14,8 +14,10 @@ begin
         first := last + 1;
         last := last + label_counts[number];
         for place in first .. last loop
-            merged := merged
-                || {{ function('machine_tag') }}(names[place], accuracies[place], machines[number]);
+            continue when names[place] is null;
+            merged := merged || {{ function('machine_tag') }}(
+                names[place], accuracies[place], machines[number]
+            );
         end loop;
     end loop;
     return to_jsonb(merged);

@@ -3,6 +3,7 @@ declare
     name text;
     label_key text;
     provider text;
+    machine text;
     accuracy numeric;
     first integer;
     last integer = 0;
@@ -26,6 +27,7 @@ begin
     end loop;
 
     for number in 1 .. coalesce(cardinality(machines), 0) loop
+        machine := machines[number];
         first := last + 1;
         last := last + label_counts[number];
         for place in first .. last loop
@@ -35,11 +37,11 @@ begin
             name := names[place];
             label_key := {{ function('label_key') }}(name);
             if {{ function('tag_decision') }}(
-                name, label_key, machines[number], accuracy, image_provider,
+                name, label_key, machine, accuracy, image_provider,
                 denied_tag_patterns, tag_providers, included_labels,
                 reviewed_labels, sensitive_labels, label_corrections
             ) = 'published' then
-                published := published || {{ function('machine_tag') }}(name, accuracy, machines[number]);
+                published := published || {{ function('machine_tag') }}(name, accuracy, machine);
             end if;
         end loop;
     end loop;

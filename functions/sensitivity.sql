@@ -3,6 +3,7 @@ declare
     name text;
     label_key text;
     provider text;
+    machine text;
     accuracy numeric;
     category text;
     first integer;
@@ -31,9 +32,10 @@ begin
     end loop;
 
     for number in 1 .. coalesce(cardinality(machines), 0) loop
+        machine := machines[number];
         first := last + 1;
         last := last + label_counts[number];
-        continue when machines[number] = image_provider;
+        continue when machine = image_provider;
         for place in first .. last loop
             accuracy := accuracies[place];
             continue when accuracy < lowest_minimum_accuracy;
@@ -42,7 +44,7 @@ begin
             category := sensitive_labels -> label_key ->> 'flag_category';
             continue when category is null;
             if {{ function('tag_decision') }}(
-                name, label_key, machines[number], accuracy, image_provider,
+                name, label_key, machine, accuracy, image_provider,
                 denied_tag_patterns, tag_providers, included_labels,
                 reviewed_labels, sensitive_labels, label_corrections
             ) = 'published' then

@@ -1,6 +1,6 @@
-{#- What corrections change in the counts of labels as machines say them: the labels of each image
-    that has one to correct are taken out (-1) and put in again as corrected. So counts need no
-    other pass over the images, and two labels of an image that become one count once. -#}
+{#- Counts are of labels as machines say them. What corrections change in them is counted of the
+    images that have a label to correct: no other is read again, and two labels of an image that
+    become one count once. -#}
 {% macro correction_counts(corrections) -%}
 with
 
@@ -8,39 +8,55 @@ to_correct as (
     select
         provider,
         said_names,
-        said_accuracies,
-        {{ function('corrected_names') }}(said_names, said_accuracies, {{ corrections }}) as names,
-        {{ function('corrected_accuracies') }}(said_names, said_accuracies, {{ corrections }})
-            as accuracies
+        {{ function('corrected_names') }}(said_names, accuracies, {{ corrections }}) as names,
+        accuracies
     from {{ ref('int_machine_labels') }}
     where {{ corrections }} ?| said_names
 ),
 
-images as (
-    select provider, said_names as names, said_accuracies as accuracies, -1 as counted
+labels as (
+    select
+        to_correct.provider,
+        label.said_name,
+        label.name,
+        label.accuracy
     from to_correct
-    union all
-    select provider, names, accuracies, 1 as counted
-    from to_correct
+    cross join lateral unnest(to_correct.said_names, to_correct.names, to_correct.accuracies)
+        as label (said_name, name, accuracy)
+    where label.said_name is distinct from label.name
 ),
 
-labels as (
-    select provider, unnest(names) as label, unnest(accuracies) as accuracy, counted
-    from images
+images as (
+    select
+        provider,
+        {{ function('mean') }}(accuracies) as said_accuracy,
+        {{ function('mean') }}(array(
+            select label.accuracy
+            from unnest(names, accuracies) as label (name, accuracy)
+            where label.name is not null
+        )) as accuracy
+    from to_correct
+    where array_position(names, null) is not null
 ),
 
 changes as (
-    select 'label' as counted_by, provider, label, accuracy, trunc(accuracy, 2) as bin, counted
+    select 'label' as counted_by, provider, said_name as label, trunc(accuracy, 2) as accuracy_bin,
+        accuracy, -1 as counted
     from labels
     union all
-    select 'accuracy', provider, null, accuracy, trunc(accuracy, 4), counted
+    select 'label', provider, name, trunc(accuracy, 2), accuracy, 1
     from labels
+    where name is not null
     union all
-    select 'image_accuracy', image.provider, null, image.accuracy, trunc(image.accuracy, 4), image.counted
-    from (
-        select provider, {{ function('mean') }}(accuracies) as accuracy, counted
-        from images
-    ) as image
+    select 'accuracy', provider, null, trunc(accuracy, 4), accuracy, -1
+    from labels
+    where name is null
+    union all
+    select 'image_accuracy', provider, null, trunc(said_accuracy, 4), said_accuracy, -1
+    from images
+    union all
+    select 'image_accuracy', provider, null, trunc(accuracy, 4), accuracy, 1
+    from images
 ),
 
 counted as (
@@ -48,7 +64,7 @@ counted as (
         counted_by,
         provider,
         label,
-        bin as accuracy_bin,
+        accuracy_bin,
         sum(counted)::bigint as counted,
         trim_scale(sum(counted * accuracy)) as accuracy_sum
     from changes

@@ -5,7 +5,7 @@ machine_labels as not materialized (
         identifier,
         provider,
         said_names as names,
-        said_accuracies as accuracies
+        accuracies
     from {{ ref('int_machine_labels') }}
 ),
 

@@ -12,13 +12,8 @@ all_labels as (
                     then {{ function('corrected_names') }}(names, accuracies, {{ corrections }})
                 else names
             end as names,
-            case
-                when {{ corrections }} ?| names
-                    then {{ function('corrected_accuracies') }}(names, accuracies, {{ corrections }})
-                else accuracies
-            end as accuracies,
+            accuracies,
             names as said_names,
-            accuracies as said_accuracies,
             label_model_version,
             response_id
         from {{ ref('int_' ~ labeller ~ '_labels') }}
