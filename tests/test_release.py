@@ -128,8 +128,11 @@ def test_a_file_of_another_labeller_is_released(loaded: Database, tmp_path: Path
 def test_there_is_nothing_to_do_for_a_released_file(loaded: Database, first: Path) -> None:
     let_dbt_read(loaded)
     loaded.loader("release", first)
+    with loaded.connect() as connection:
+        connection.execute("drop schema refinery cascade")
     before = state(loaded)
     assert f"{first}: released, nothing more to do" in loaded.loader("release", first)
+    assert state(loaded) == before
     words = loaded.loader("load", first)
     assert "loaded and released: its labels are kept" in words
     assert "to have the documents again, `forget` it and load it again" in words

@@ -487,7 +487,7 @@ def test_no_name_of_a_file_steers_the_terminal(loaded: Database, tmp_path: Path)
     path.write_bytes(good_lines(1))
     assert f"{escaped}: 1 lines = 1 loaded" in loaded.loader("load", path)
     assert f"{escaped}: loaded before, nothing to do\n" == loaded.loader("load", path)
-    assert loaded.loader("status").startswith(f"{escaped}: loaded, ")
+    assert loaded.loader("status").startswith(f"{escaped}: loaded (rekognition), ")
     assert loaded.loader("status").count("\n") == 2  # and the totals
 
 
