@@ -117,7 +117,7 @@ def preview(style: str) -> None:
             raise (UserError(*problems) if problems else error) from None
     print(as_table(found.effects, style))
     if problems:
-        print("\nThe tests would refuse this edit:", as_list(problems, style), sep="\n")
+        print("\n`python -m review check` refuses this edit:", as_list(problems, style), sep="\n")
     if found.stopped_for:
         print(
             "\ndbt would not put this edit in force:", as_list(found.stopped_for, style), sep="\n"

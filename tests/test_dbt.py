@@ -142,7 +142,7 @@ def test_every_function_is_described_and_outlives_a_renamed_database(sample: Dat
         ),
         (
             "policy",
-            {"included_labels", "included_labels_are_reviewed"},
+            {"included_labels", "the_label_policy_is_in_order"},
             {"int_machine_labels", "refreshes"},
         ),
         (
@@ -337,7 +337,7 @@ def test_functions_are_deployed_by_dbt_build_alone(project: Database) -> None:
         )
         live = connection.execute(source).fetchone()
         project.build("seed")
-        project.build("test", "--select", "included_labels_are_reviewed")
+        project.build("test", "--select", "the_label_policy_is_in_order")
         project.build("run", "--select", "int_label_policy_in_force")
         assert connection.execute(source).fetchone() == live
         project.build("build", "--resource-type", "function")

@@ -74,7 +74,8 @@ def test_every_emptied_file_is_refused_unless_all_is_meant(
             "machine tags would be withdrawn",
         ),
         (
-            "insert into refinery.denied_tag_patterns values ('s', 'contains', 'a mistake')",
+            "insert into refinery.denied_tag_patterns"
+            " values ('paris', 'exact', 'a mistake'), ('berlin', 'exact', 'a mistake')",
             "creators' tags in 1,000 images would be withdrawn",
         ),
         (
