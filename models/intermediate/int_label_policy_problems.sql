@@ -105,7 +105,12 @@ problems as (
         name,
         unnest(array[
             case
-                when trimmed = '' and column_name not in ('minimum_accuracy', 'note')
+                when
+                    trimmed = ''
+                    and column_name in (
+                        'label', 'category', 'handling', 'reason', 'original', 'corrected',
+                        'provider', 'is_withheld', 'pattern', 'match'
+                    )
                     then 'has no ' || column_name
             end,
             case
