@@ -17,7 +17,8 @@
 
     {%- set names = columns | map(attribute='name') | list -%}
     {%- set sql -%}
-        {%- for name, type in types.items() if name not in names -%}
+        lock table {{ old_relation }} in share row exclusive mode;
+        {% for name, type in types.items() if name not in names -%}
             alter table {{ old_relation }} add column {{ adapter.quote_seed_column(name, none) }} {{ type }};
         {% endfor -%}
         delete from {{ old_relation }}
