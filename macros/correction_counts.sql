@@ -29,33 +29,38 @@ labels as (
 images as (
     select
         provider,
-        {{ function('mean') }}(accuracies) as said_accuracy,
-        {{ function('mean') }}(array(
+        {{ function('image_accuracies') }}(accuracies) as said_accuracies,
+        {{ function('image_accuracies') }}(array(
             select label.accuracy
             from unnest(names, accuracies) as label (name, accuracy)
             where label.name is not null
-        )) as accuracy
+        )) as accuracies
     from to_correct
     where array_position(names, null) is not null
 ),
 
 changes as (
-    select 'label' as counted_by, provider, said_name as label, trunc(accuracy, 2) as accuracy_bin,
-        accuracy, -1 as counted
+    select
+        'label' as counted_by,
+        provider,
+        said_name as label,
+        2 as decimals,
+        accuracy,
+        -1 as counted
     from labels
     union all
-    select 'label', provider, name, trunc(accuracy, 2), accuracy, 1
+    select 'label', provider, name, 2, accuracy, 1
     from labels
     where name is not null
     union all
-    select 'accuracy', provider, null, trunc(accuracy, 4), accuracy, -1
+    select 'accuracy', provider, null, 4, accuracy, -1
     from labels
     where name is null
     union all
-    select 'image_accuracy', provider, null, trunc(said_accuracy, 4), said_accuracy, -1
+    select unnest({{ kinds_of_image_accuracy() }}), provider, null, 4, unnest(said_accuracies), -1
     from images
     union all
-    select 'image_accuracy', provider, null, trunc(accuracy, 4), accuracy, 1
+    select unnest({{ kinds_of_image_accuracy() }}), provider, null, 4, unnest(accuracies), 1
     from images
 ),
 
@@ -64,11 +69,18 @@ counted as (
         counted_by,
         provider,
         label,
-        accuracy_bin,
+        trunc(accuracy, decimals) as accuracy,
         sum(counted)::bigint as counted,
+        coalesce(sum(counted) filter (where accuracy = trunc(accuracy, decimals)), 0)::bigint
+            as counted_exactly,
         trim_scale(sum(counted * accuracy)) as accuracy_sum
     from changes
     group by 1, 2, 3, 4
     having sum(counted) <> 0 or sum(counted * accuracy) <> 0
 )
+{%- endmacro %}
+
+{#- In the order of what the function image_accuracies returns. -#}
+{% macro kinds_of_image_accuracy() -%}
+    '{image_accuracy, image_median, image_highest}'::text[]
 {%- endmacro %}

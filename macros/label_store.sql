@@ -80,7 +80,9 @@ select * from latest
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- if is_there and not adds -%}
+    {%- if not adds -%}
+        {#- The lock, so that none is released meanwhile. -#}
+        {%- do run_query("lock table " ~ of_the_loader('released_responses') ~ " in share mode") -%}
         {%- do refuse_to_lose_released(labeller) -%}
     {%- endif -%}
 

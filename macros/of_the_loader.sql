@@ -18,8 +18,8 @@
     ).columns[0].values() -%}
     {%- if files -%}
         {{ exceptions.raise_compiler_error(
-            "A full refresh would lose the labels of " ~ files | length ~ " released files, whose"
-            ~ " documents are gone: " ~ files[:3] | map('tojson') | join(', ')
+            "To read all responses anew would lose the labels of " ~ files | length ~ " released files,"
+            ~ " whose documents are gone: " ~ files[:3] | map('tojson') | join(', ')
             ~ (', …' if files | length > 3 else '') ~ ". Load them again first: `python -m loader forget"
             ~ " FILE`, then `python -m loader load --labeller " ~ labeller ~ " FILE`."
         ) }}

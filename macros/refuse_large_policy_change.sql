@@ -20,8 +20,12 @@
                 ~ " and share > " ~ largest ~ " order by share desc, sentence"
             ) -%}
             {%- do reasons.extend(large.columns[0].values()) -%}
-        {%- elif largest < 1 and run_query("select " ~ is_another)[0][0] -%}
-            {%- do reasons.append("what tells how much an edit changes is not there, as after --full-refresh") -%}
+        {%- elif largest < 1 and not (flags.WHICH == 'build' and node.unique_id in selected_resources)
+            and run_query("select " ~ is_another)[0][0] -%}
+            {{ exceptions.raise_compiler_error(
+                "The label policy in force is still the earlier one: what tells how much an edit changes"
+                ~ " is not there. Run `dbt build` first, it makes it."
+            ) }}
         {%- endif -%}
         {%- if reasons -%}
             {{ exceptions.raise_compiler_error(

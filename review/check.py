@@ -9,7 +9,17 @@ from pathlib import Path
 
 from loader.errors import UserError
 from loader.printable import printable
-from review.files import COLUMNS, FOLDER, SEEDS, WHITE_SPACE, Line, label_key, read, text_of
+from review.files import (
+    COLUMNS,
+    FOLDER,
+    SEEDS,
+    WHITE_SPACE,
+    Line,
+    is_empty,
+    label_key,
+    read,
+    text_of,
+)
 
 WITHHELD_CATEGORIES = (
     "age",
@@ -70,10 +80,17 @@ def check_evidence(folder: Path = SEEDS / "evidence") -> list[str]:
 
 def problems(files: Files) -> Iterator[Problem]:
     """Yield what is wrong with the lines of all files."""
+    yield from policy_problems(files)
+    for lines in files.values():
+        yield from _check_order(lines)
+    yield from _check_characters(files)
+
+
+def policy_problems(files: Files) -> Iterator[Problem]:
+    """Yield what keeps a policy from coming into force, as int_label_policy_problems does."""
     for lines in files.values():
         yield from _check_lines(lines)
     yield from _check_values(files)
-    yield from _check_characters(files)
     yield from _check_across(files)
 
 
@@ -97,13 +114,16 @@ def _check_lines(lines: list[Line]) -> Iterator[Problem]:
     seen: dict[str, Line] = {}
     for line in lines:
         for column, value in line.values.items():
-            if not value.strip(WHITE_SPACE) and column not in MAY_BE_EMPTY:
+            if is_empty(value) and column not in MAY_BE_EMPTY:
                 yield line, f"has no {column}"
             elif value != value.strip(WHITE_SPACE):
                 yield line, f"has white space around its {column}; take it away"
         first = seen.setdefault(line.key, line)
         if first is not line:
             yield line, f"is there already, in line {first.number}; keep one"
+
+
+def _check_order(lines: list[Line]) -> Iterator[Problem]:
     for before, line in pairwise(lines):
         if line.key < before.key:
             yield line, f"stands after “{before.name}”; sort the lines by name"
@@ -167,11 +187,14 @@ def _check_across(files: Files) -> Iterator[Problem]:
     for line in files["sensitive_labels"]:
         if line["handling"] == "flag" and line.key not in included:
             yield line, "is flagged but not included, so the flag does nothing"
+    originals = {line.name for line in files["label_corrections"]}
     for line in files["label_corrections"]:
         corrected = line["corrected"]
         if label_key(corrected) not in included:
             to_do = "include that, or take the line out of label_corrections.csv"
             yield line, f"becomes “{corrected}”, which is not included; {to_do}"
+        if corrected in originals:
+            yield line, f"becomes “{corrected}”, which is corrected too; say the last spelling"
         if line.key not in reviewed:
             yield line, "is corrected but not in reviewed_labels.csv; add it there"
         if line.key != label_key(corrected) and line.key in included:

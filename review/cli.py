@@ -26,7 +26,7 @@ from review.explain import explain
 from review.files import COLUMNS, FOLDER, SEEDS, WHITE_SPACE
 from review.live import connect_to, spellings
 from review.page import write_page
-from review.preview import as_list, as_table, preview_edit
+from review.preview import MOST, as_list, as_table, preview_edit
 
 POLICY = ("labels", "dbt build")
 PREVIEW = ("int_policy_change", "dbt build")
@@ -106,7 +106,8 @@ def check_() -> None:
     show_default=True,
     help="Markdown is for a pull request.",
 )
-def preview(style: str) -> None:
+@click.option("all_labels", "--all", is_flag=True, help=f"List all labels, not just {MOST}.")
+def preview(style: str, all_labels: bool) -> None:
     """Show what the files would change in the live policy."""
     problems = check(FOLDER)
     with connect_to(*PREVIEW) as connection:
@@ -115,9 +116,9 @@ def preview(style: str) -> None:
         except psycopg.DataError as error:
             # As of a minimum accuracy that is no number: the check says it better.
             raise (UserError(*problems) if problems else error) from None
-    print(as_table(found.effects, style))
+    print(as_table(found.effects, style, None if all_labels else MOST))
     if problems:
-        print("\nThe tests would refuse this edit:", as_list(problems, style), sep="\n")
+        print("\n`python -m review check` refuses this edit:", as_list(problems, style), sep="\n")
     if found.stopped_for:
         print(
             "\ndbt would not put this edit in force:", as_list(found.stopped_for, style), sep="\n"

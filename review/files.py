@@ -34,6 +34,11 @@ def label_key(name: str) -> str:
     return name.strip(WHITE_SPACE).translate(_SMALL)
 
 
+def is_empty(value: str) -> bool:
+    """Return whether dbt reads a value of a seed as none."""
+    return value.strip().lower() in ("", "null")
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of a policy file: what it says, how it is written, and its number."""

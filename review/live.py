@@ -11,7 +11,7 @@ from psycopg import sql
 
 from loader.connect import PROJECT, connect
 from loader.errors import UserError
-from review.files import COLUMNS, label_key, read
+from review.files import COLUMNS, is_empty, label_key, read
 
 SCHEMA = "refinery"
 
@@ -62,5 +62,7 @@ def files_as_seeds(connection: psycopg.Connection, folder: Path) -> Iterator[Non
             )
             with connection.cursor() as cursor, cursor.copy(insert) as copy:
                 for line in read(file, folder):
-                    copy.write_row([line[column] or None for column in columns])
+                    copy.write_row(
+                        [None if is_empty(line[column]) else line[column] for column in columns]
+                    )
         yield

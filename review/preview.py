@@ -10,6 +10,8 @@ from psycopg import sql
 from loader.printable import printable
 from review.live import files_as_seeds, relation
 
+# So many labels are listed, unless all are asked for.
+MOST = 20
 HEADER = ("label", "machine", "before", "after", "images")
 CHANGED = """
 select coalesce(provider, ''), label, decision, seeded_decision, seeded_images_shown - images_shown
@@ -61,15 +63,19 @@ def preview_edit(connection: psycopg.Connection, folder: Path) -> Preview:
     return Preview(effects, stopped_for)
 
 
-def as_table(effects: list[Effect], style: str) -> str:
-    """Return the effects as a table, `text` or `markdown`, with the three largest in words."""
+def as_table(effects: list[Effect], style: str, most: int | None = MOST) -> str:
+    """Return the effects as a table, `text` or `markdown`, with the three largest in words.
+
+    Of more effects than `most` that many, with the totals of all.
+    """
     if not effects:
         return "Nothing would change: the files say what is live."
     is_markdown = style == "markdown"
     written = _for_markdown if is_markdown else printable
+    words = _totals(effects, most) if most is not None and len(effects) > most else []
     effects = [
         effect._replace(label=written(effect.label), provider=written(effect.provider))
-        for effect in effects
+        for effect in effects[:most]
     ]
     rows = [
         (effect.label, effect.provider, effect.before, effect.after, f"{effect.images:+,}")
@@ -77,7 +83,19 @@ def as_table(effects: list[Effect], style: str) -> str:
     ]
     lines = _as_markdown(rows) if is_markdown else _as_text(rows)
     bullet = "- " if is_markdown else ""
-    return "\n".join([*lines, "", *(bullet + effect.in_words() for effect in effects[:3])])
+    words += [effect.in_words() for effect in effects[:3]]
+    return "\n".join([*lines, "", *(bullet + sentence for sentence in words)])
+
+
+def _totals(effects: list[Effect], most: int) -> list[str]:
+    """Say what the effects come to, and how to see them all."""
+    gained = sum(effect.images for effect in effects if effect.images > 0)
+    lost = sum(-effect.images for effect in effects if effect.images < 0)
+    return [
+        f"{len(effects):,} labels would change: {gained:,} tags would be published, {lost:,} "
+        "withdrawn.",
+        f"Above are the {most} largest; `python -m review preview --all` lists all of them.",
+    ]
 
 
 def as_list(lines: list[str], style: str) -> str:

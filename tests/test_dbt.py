@@ -142,7 +142,7 @@ def test_every_function_is_described_and_outlives_a_renamed_database(sample: Dat
         ),
         (
             "policy",
-            {"included_labels", "included_labels_are_reviewed"},
+            {"included_labels", "the_label_policy_is_in_order"},
             {"int_rekognition_labels", "refreshes"},
         ),
         (
@@ -330,16 +330,17 @@ def test_of_two_that_fill_a_table_the_second_replaces_what_the_first_did(
 
 def test_functions_are_deployed_by_dbt_build_alone(project: Database) -> None:
     """Views call them at once: a refresh or a test must not change what shows."""
-    source = "select prosrc from pg_proc where oid = 'refinery.mean(numeric[])'::regprocedure"
+    function = "refinery.image_accuracies(numeric[])"
+    source = f"select prosrc from pg_proc where oid = '{function}'::regprocedure"  # noqa: S608
     with project.connect() as connection:
         before = connection.execute(source).fetchone()
         connection.execute(
-            "create or replace function refinery.mean(accuracies numeric[]) returns numeric"
-            " language sql immutable parallel safe return 1"
+            "create or replace function refinery.image_accuracies(accuracies numeric[])"
+            " returns numeric[] language sql immutable parallel safe return '{1}'"
         )
         live = connection.execute(source).fetchone()
         project.build("seed")
-        project.build("test", "--select", "included_labels_are_reviewed")
+        project.build("test", "--select", "the_label_policy_is_in_order")
         project.build("run", "--select", "int_label_policy_in_force")
         assert connection.execute(source).fetchone() == live
         project.build("build", "--resource-type", "function")

@@ -77,9 +77,18 @@ where tag ->> 'provider' <> image.provider
 and tag ->> 'provider' is distinct from machine.provider;
 
 create view recount.image as
-select provider, identifier, avg(accuracy) as accuracy from recount.label group by 1, 2
+select
+    provider,
+    identifier,
+    avg(accuracy) as mean,
+    (
+        percentile_disc(0.5) within group (order by accuracy)
+        + percentile_disc(0.5) within group (order by accuracy desc)
+    ) / 2 as median,
+    max(accuracy) as highest
+from recount.label group by 1, 2
 union all
-select provider, identifier, null from refinery.int_rekognition_labels where names = '{}';
+select provider, identifier, null, null, null from refinery.int_rekognition_labels where names = '{}';
 
 create view recount.int_catalog_labels as
 select
@@ -93,15 +102,21 @@ group by 1, 2;
 
 create view recount.int_accuracy_counts as
 select
-    'accuracy' as counted_by,
+    counted_by,
     provider,
     trunc(accuracy, 4) as accuracy,
     count(*) as counted,
+    count(*) filter (where accuracy = trunc(accuracy, 4)) as counted_exactly,
     sum(accuracy) as accuracy_sum
-from recount.label group by 1, 2, 3
-union all
-select 'image_accuracy', provider, trunc(accuracy, 4), count(*), sum(accuracy)
-from recount.image group by 1, 2, 3;
+from (
+    select 'accuracy', provider, accuracy from recount.label
+    union all
+    select 'image_accuracy', provider, mean from recount.image
+    union all
+    select 'image_median', provider, median from recount.image
+    union all
+    select 'image_highest', provider, highest from recount.image
+) as counted (counted_by, provider, accuracy) group by 1, 2, 3;
 
 create view recount.int_label_accuracy_histogram as
 select
@@ -121,7 +136,7 @@ create view recount.label_summary as
 select *
 from (
     select provider, count(*) as images, percentile_disc(0.5) within group (
-        order by trunc(accuracy, 4)
+        order by trunc(median, 4)
     ) as median_image_accuracy
     from recount.image group by 1
 ) as image
@@ -130,6 +145,7 @@ inner join (
         provider,
         count(*) as labels,
         count(*) filter (where accuracy >= 0.9) as high_labels,
+        count(*) filter (where accuracy > 0.9) as above_labels,
         percentile_disc(0.5) within group (order by trunc(accuracy, 4)) as median_accuracy
     from recount.label group by 1
 ) as label using (provider);

@@ -22,6 +22,9 @@ FILES = {
 name: another_catalog
 version: 1.0.0
 profile: another_catalog
+dispatch:
+  - macro_namespace: dbt
+    search_order: [another_catalog, label_refinery, dbt]
 vars:
   label_refinery:
     catalog_schema: pictures
@@ -83,9 +86,11 @@ def test_a_project_with_the_package_publishes_the_same_tags(
             # and those who may read it still may.
             before = oids(sample, "another")
             dbt(sample, another_project, "run", "--select", "cats", "published_images")
+            dbt(sample, another_project, "seed", "--full-refresh")
             after = oids(sample, "another")
             assert after["cats"] != before["cats"]
             assert after["published_images"] == before["published_images"]
+            assert after["included_labels"] == before["included_labels"]
             assert connection.execute(MAY_READ).fetchone() == (True,)
         finally:
             connection.execute("drop schema if exists another, pictures cascade")

@@ -74,7 +74,8 @@ def test_every_emptied_file_is_refused_unless_all_is_meant(
             "machine tags would be withdrawn",
         ),
         (
-            "insert into refinery.denied_tag_patterns values ('s', 'contains', 'a mistake')",
+            "insert into refinery.denied_tag_patterns"
+            " values ('paris', 'exact', 'a mistake'), ('berlin', 'exact', 'a mistake')",
             "creators' tags in 1,000 images would be withdrawn",
         ),
         (
@@ -119,17 +120,36 @@ def test_a_share_of_nothing_is_nothing(project: Database) -> None:
     project.build("seed")
 
 
-def test_a_full_refresh_puts_no_edit_in_force(project: Database) -> None:
-    """It drops the views that read the seeds, and with them what compares two policies."""
-    build = ("build", "--full-refresh", "--exclude-resource-types", "unit_test", "test")
+def test_a_full_refresh_puts_no_edit_in_force_that_is_refused(project: Database) -> None:
+    many = """
+        update refinery.int_label_policy_in_force
+        set label_corrections = (select jsonb_object_agg(n, 'x') from generate_series(1, 500) as n)
+    """
     with project.connect() as connection:
-        connection.execute("update refinery.int_label_policy_in_force set label_corrections = '{}'")
-    what_is_gone = "what tells how much an edit changes is not there"
-    assert what_is_gone in refusal(project, *build)
-    assert what_is_gone in refusal(project, "run")  # nor does the next one
+        # So that what the files have is the edit.
+        connection.execute(many)
+    build = ("build", "--full-refresh", "--exclude-resource-types", "unit_test", "test")
+    for command in [build, ("seed", "--full-refresh"), ("run",)]:
+        words = refusal(project, *command)
+        assert ": 487 of 500 lines of label_corrections.csv would be gone. If" in words
     with project.connect() as connection:
         connection.execute(PUT_IN_FORCE)
     project.build(*build)
+
+
+def test_what_cannot_be_compared_is_put_in_force_by_a_build_alone(project: Database) -> None:
+    """As after an upgrade from a version that did not compare; `dbt build` deploys what is new."""
+    with project.connect() as connection:
+        connection.execute("drop view refinery.int_policy_change")
+        connection.execute("update refinery.int_label_policy_in_force set label_corrections = '{}'")
+    before = fetch(project, IN_FORCE)
+    for command in COMMANDS:
+        done = project.dbt(*command)
+        assert done.returncode != 0
+        assert "Run `dbt build` first, it makes it." in done.stdout
+        assert fetch(project, IN_FORCE) == before
+    project.build("build", "--exclude-resource-types", "unit_test", "test")
+    assert fetch(project, IN_FORCE) == fetch(project, SEEDED)
 
 
 def test_what_is_no_share_is_refused(project: Database) -> None:

@@ -19,6 +19,9 @@ from refinery.refreshes
 order by finished_at
 """
 
+AWAIT = "Labels that await review, with images that would show them"
+CHANGED = "changed since `dbt seed`"
+
 
 def published(database: Database) -> int:
     return int(fetch(database, PUBLISHED)[0][0])
@@ -87,6 +90,40 @@ def test_a_full_refresh_keeps_the_history(sample: Database) -> None:
     sample.build("run", "--full-refresh", "--select", "refreshes")
     assert fetch(sample, ROWS)[:-1] == before
     assert before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "--selector", "refresh"),
+        ("build", "--select", "int_label_accuracy_histogram"),
+        ("build", "--select", "int_label_accuracy_histogram", "labels_await_review"),
+    ],
+    ids=" ".join,
+)
+def test_a_refresh_ends_with_the_labels_that_await_review(
+    sample: Database, command: tuple[str, ...]
+) -> None:
+    (said,) = (line for line in sample.dbt(*command).stdout.splitlines() if AWAIT in line)
+    queue = "select label, images_if_included from refinery.unreviewed_labels limit 10"
+    assert said == f"{AWAIT}: " + ", ".join(f"{name} ({n})" for name, n in fetch(sample, queue))
+
+
+def test_what_refreshes_no_data_says_nothing_of_labels(sample: Database) -> None:
+    assert AWAIT not in sample.dbt("run", "--select", "int_label_policy_in_force").stdout
+    assert AWAIT not in sample.dbt("seed").stdout
+
+
+def test_a_run_warns_of_files_that_have_changed_since_they_were_seeded(project: Database) -> None:
+    run = ("run", "--select", "int_label_policy_in_force")
+    assert CHANGED not in project.dbt(*run).stdout
+    with project.connect() as connection:
+        for file, others in (("tag_providers", ""), ("included_labels", ", tag_providers.csv")):
+            have = "have" if others else "has"
+            connection.execute(f"comment on table refinery.{file} is 'with checksum: 0'")
+            assert f"Warning: {file}.csv{others} {have} {CHANGED}" in project.dbt(*run).stdout
+    assert CHANGED not in project.dbt("seed").stdout
+    assert CHANGED not in project.dbt(*run).stdout
 
 
 @pytest.mark.parametrize(("share", "status"), [(1.11, "warn"), (1.09, "pass"), (0.89, "warn")])

@@ -115,15 +115,38 @@ def test_the_summary_is_what_one_gets_by_reading_all_tags(
         own = [tags for (who, _), tags in read_tags.items() if (who or "(none)") == provider]
         accuracies = [a for tags in own for a in tags.values() if a is not None]
         means = [mean_of([*tags.values()]) for tags in own if tags]
-        above = sum(accuracy >= Decimal("0.9") for accuracy in accuracies)
+        medians = [statistics.median(tags.values()) for tags in own if tags]
+        above = sum(accuracy > Decimal("0.9") for accuracy in accuracies)
+        at = sum(accuracy == Decimal("0.9") for accuracy in accuracies)
         assert (images, labels) == (len(own), sum(map(len, own)))
         assert per_image == pytest.approx(Decimal(labels) / images)
         assert mean == pytest.approx(mean_of(accuracies))
         assert median == pytest.approx(statistics.median(accuracies), abs=Decimal("0.0002"))
         assert image_mean == pytest.approx(mean_of(means))
-        assert image_median == pytest.approx(statistics.median(means), abs=Decimal("0.0002"))
-        assert high[0] == above
-        assert high[1:] == pytest.approx([Decimal(above) / labels, Decimal(above) / images])
+        assert image_median == pytest.approx(statistics.median(medians), abs=Decimal("0.0002"))
+        assert (high[0], high[3]) == (above + at, above)
+        for count, share, per_image in (high[:3], high[3:]):
+            shares = [Decimal(count) / labels, Decimal(count) / images]
+            assert [share, per_image] == pytest.approx(shares)
+
+
+def test_what_is_left_at_a_minimum_is_what_one_gets_by_reading_all_tags(
+    connection: psycopg.Connection, read_tags: Accuracies
+) -> None:
+    minimums = [Decimal(percent) / 100 for percent in (0, 80, 85, 90, 95)]
+    want: dict[tuple[str | None, str | None], list[int]] = defaultdict(lambda: [0] * 10)
+    for (provider, _), labels in read_tags.items():
+        # Without an accuracy no minimum leaves a tag out.
+        kept = {label: 1 if each is None else each for label, each in labels.items()}
+        for place, minimum in enumerate(minimums):
+            left = [label for label, accuracy in kept.items() if accuracy >= minimum]
+            want[provider, None][place] += len(left)
+            want[provider, None][5 + place] += bool(left)
+            for label in left:
+                want[provider, label][place] += 1
+                want[provider, label][5 + place] += 1
+    got = connection.execute("select * from refinery.label_retention").fetchall()
+    assert {row[:2]: list(row[2:]) for row in got} == dict(want)
 
 
 def test_the_queue_holds_what_nobody_has_reviewed(
@@ -220,6 +243,39 @@ def test_a_preview_reads_as_a_table(connection: psycopg.Connection, folder: Path
     lines = as_table(found, "markdown").splitlines()
     assert lines[2].startswith("| Person | rekognition | published | excluded_label | -")
     assert as_table([], "text").startswith("Nothing would change")
+
+
+@pytest.mark.parametrize("style", ["text", "markdown"])
+def test_a_preview_of_many_labels_is_the_totals_and_the_largest(style: str) -> None:
+    few = [
+        Effect("rekognition", f"L{n}", "published", "published", n) for n in range(2_000, 1_980, -1)
+    ]
+    assert "preview" not in as_table(few, style)
+    many = [*few, Effect("rekognition", "Lost", "published", "excluded_label", -7)]
+    text = as_table(many, style)
+    assert "L1981" in text
+    assert "Lost" not in text
+    assert "21 labels would change: 39,810 tags would be published, 7 withdrawn.\n" in text
+    assert "Above are the 20 largest; `python -m review preview --all` lists all of them." in text
+    assert "“L2000” would show on 2,000 more images." in text
+    whole = as_table(many, style, most=None)
+    assert "Lost" in whole
+    assert "labels would change" not in whole
+
+
+@pytest.mark.parametrize(("options", "lines"), [([], 20), (["--all"], 2_000)])
+def test_all_that_a_lower_minimum_shows_is_listed_if_asked_for(
+    refreshed: Database, folder: Path, options: list[str], lines: int
+) -> None:
+    edit(folder, "tag_providers", "\nrekognition,0.9,", "\nrekognition,0.8,")
+    in_our_place = mock.patch.dict(os.environ, refreshed.environment, clear=True)
+    with in_our_place, mock.patch("review.cli.FOLDER", folder):
+        done = CliRunner().invoke(cli, ["preview", *options], catch_exceptions=False)
+    listed = [line for line in done.stdout.splitlines() if line.split()[-4:-1] == SHOWN_MORE]
+    assert lines <= len(listed) < lines * 2
+
+
+SHOWN_MORE = ["rekognition", "published", "published"]
 
 
 def test_a_preview_says_what_dbt_would_stop_the_edit_for(

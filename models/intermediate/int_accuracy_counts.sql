@@ -24,18 +24,18 @@ by_accuracy as (
     from image_labels
 ),
 
-by_image_accuracy as (
+by_image as (
     select
-        'image_accuracy' as counted_by,
+        unnest({{ kinds_of_image_accuracy() }}) as counted_by,
         provider,
-        {{ function('mean') }}(accuracies) as accuracy
+        unnest({{ function('image_accuracies') }}(accuracies)) as accuracy
     from image_labels
 ),
 
 to_count as (
     select * from by_accuracy
     union all
-    select * from by_image_accuracy
+    select * from by_image
 ),
 
 counted as (
@@ -44,6 +44,7 @@ counted as (
         provider,
         trunc(accuracy, 4) as accuracy,
         count(*) as counted,
+        count(*) filter (where accuracy = trunc(accuracy, 4)) as counted_exactly,
         sum(accuracy) as accuracy_sum
     from to_count
     group by 1, 2, 3

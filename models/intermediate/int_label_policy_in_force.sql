@@ -2,10 +2,8 @@
     config(
         materialized='refilled_table',
         pre_hook=[
-            "lock table {% for file in [
-                'denied_tag_patterns', 'tag_providers', 'included_labels',
-                'reviewed_labels', 'sensitive_labels', 'label_corrections'
-            ] %}{{ ref(file) }}{{ ', ' if not loop.last }}{% endfor %} in share mode",
+            "{{ lock_label_policy_files() }}",
+            "{{ refuse_broken_label_policy(this, ref('int_label_policy_problems')) }}",
             "{{ refuse_large_policy_change(this, ref('int_seeded_label_policy')) }}"
         ]
     )

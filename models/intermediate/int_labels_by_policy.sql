@@ -27,7 +27,7 @@ all_counts as (
     select
         provider,
         label,
-        accuracy_bin,
+        accuracy as accuracy_bin,
         counted as images,
         0 as seeded_images,
         accuracy_sum
@@ -36,7 +36,7 @@ all_counts as (
     select
         provider,
         label,
-        accuracy_bin,
+        accuracy as accuracy_bin,
         0 as images,
         counted as seeded_images,
         0 as accuracy_sum

@@ -12,9 +12,8 @@ denied as (
     from patterns
 ),
 
--- Below, where a file names a key twice against its tests, the stricter line counts, and a line
--- without a key counts for nothing. An empty is_withheld, or a handling that is misspelt, withholds
--- until the tests are heeded.
+-- What int_label_policy_problems names is never in force, and yet previewed: of a key that is there
+-- twice the stricter line counts, a line without a key for nothing; what is misspelt withholds.
 providers as (
     select
         provider,

@@ -1,22 +1,7 @@
 with
 
 counts as (
-    select
-        counted_by,
-        provider,
-        accuracy,
-        counted,
-        accuracy_sum
-    from {{ ref('int_accuracy_counts') }}
-    union all
-    select
-        counted_by,
-        provider,
-        accuracy_bin as accuracy,
-        counted,
-        accuracy_sum
-    from {{ ref('int_correction_counts') }}
-    where counted_by <> 'label'
+    select * from {{ ref('int_corrected_counts') }}
 ),
 
 by_accuracy as (
@@ -25,7 +10,12 @@ by_accuracy as (
         sum(counted) as labels,
         sum(accuracy_sum) / nullif(sum(counted) filter (where accuracy is not null), 0)
             as mean_accuracy,
-        coalesce(sum(counted) filter (where accuracy >= 0.9), 0) as high_labels
+        coalesce(sum(counted) filter (where accuracy >= 0.9), 0) as high_labels,
+        coalesce(
+            sum(case when accuracy = 0.9 then counted - counted_exactly else counted end)
+            filter (where accuracy >= 0.9),
+            0
+        ) as above_labels
     from counts
     where counted_by = 'accuracy'
     group by provider
@@ -59,7 +49,7 @@ medians as (
     select
         provider,
         min(accuracy) filter (where counted_by = 'accuracy') as median_accuracy,
-        min(accuracy) filter (where counted_by = 'image_accuracy') as median_image_accuracy
+        min(accuracy) filter (where counted_by = 'image_median') as median_image_accuracy
     from ranked
     where counted_so_far * 2 >= counted
     group by provider
@@ -77,7 +67,10 @@ summary as (
         round(medians.median_image_accuracy, 6) as median_image_accuracy,
         coalesce(by_accuracy.high_labels, 0)::bigint as high_labels,
         round(by_accuracy.high_labels / nullif(by_accuracy.labels, 0), 6) as high_share,
-        round(coalesce(by_accuracy.high_labels, 0) / by_image.images, 6) as high_labels_per_image
+        round(coalesce(by_accuracy.high_labels, 0) / by_image.images, 6) as high_labels_per_image,
+        coalesce(by_accuracy.above_labels, 0)::bigint as above_labels,
+        round(by_accuracy.above_labels / nullif(by_accuracy.labels, 0), 6) as above_share,
+        round(coalesce(by_accuracy.above_labels, 0) / by_image.images, 6) as above_labels_per_image
     from by_image
     -- An image in which the machine found nothing counts as an image too.
     left join by_accuracy on by_image.provider is not distinct from by_accuracy.provider
