@@ -88,7 +88,8 @@ select
     max(accuracy) as highest
 from recount.label group by 1, 2
 union all
-select provider, identifier, null, null, null from refinery.int_rekognition_labels where names = '{}';
+select provider, identifier, null, null, null
+from refinery.int_rekognition_labels where names = '{}';
 
 create view recount.int_catalog_labels as
 select

@@ -23,8 +23,9 @@ tagged as (
                 ),
                 '[]'
             ) as tags
-        from unnest(machine_labels.names, machine_labels.accuracies) with ordinality
-            as label (name, accuracy, position)
+        from
+            unnest(machine_labels.names, machine_labels.accuracies) with ordinality
+                as label (name, accuracy, position)
         where label.name is not null
     ) as tagged on true
 )

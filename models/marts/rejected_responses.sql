@@ -7,7 +7,8 @@ with
 {% endfor %}
 
 with_problem as (
-    {% for labeller, format in var('labellers').items() %}
+    {% for labeller in var('labellers') %}
+        {%- set format = var('labellers')[labeller] %}
         select
             '{{ labeller }}' as provider,
             response_id,

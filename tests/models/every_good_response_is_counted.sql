@@ -1,6 +1,6 @@
 -- Guards: nothing lost on the way from a line to the store. Each image of a good response has a row
--- in machine_tags, of the labeller's last response that names it. Lines loaded since the last run are
--- the next one's, and no fault: a load may go on meanwhile. Of released files the ids are left.
+-- in machine_tags, of the labeller's last response that names it. Lines loaded since the last run
+-- are the next one's, and no fault: a load may go on meanwhile. Of released files the ids are left.
 with
 
 latest as (
