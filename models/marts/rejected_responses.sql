@@ -11,13 +11,13 @@ with_problem as (
         {%- set format = var('labellers')[labeller] %}
         select
             '{{ labeller }}' as provider,
-            response_id,
+            response.response_id,
             coalesce(
-                problem,
+                response.problem,
                 case
                     when exists (
                         select 1
-                        from jsonb_array_elements(labels) as element (label)
+                        from jsonb_array_elements(response.labels) as element (label)
                         where
                             {{ function('response_label_name') }}(
                                 element.label -> '{{ format.name }}'
@@ -29,8 +29,8 @@ with_problem as (
                     ) then 'invalid_label'
                 end
             ) as problem,
-            document
-        from {{ labeller }}
+            response.document
+        from {{ labeller }} as response
         {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
