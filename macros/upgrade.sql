@@ -41,6 +41,7 @@
             schema ~ '.sensitivity(' ~ of_0_1 ~ ', numeric, jsonb)',
             schema ~ '.response_labels(jsonb, jsonb)',
             schema ~ '.response_label_accuracy(jsonb)',
+            schema ~ '.mean(numeric[])',
             schema ~ '.merged_tags(' ~ image ~ ')',
             schema ~ '.decided_tags(' ~ of_0_2 ~ ')',
             schema ~ '.published_tags(' ~ of_0_2 ~ ', numeric)',

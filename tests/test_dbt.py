@@ -171,7 +171,9 @@ def test_the_source_says_how_fresh_it_is(sample: Database) -> None:
     sample.build("source", "freshness")
     written = json.loads((sample.folder / "target" / "sources.json").read_text())["results"]
     ((loaded,),) = fetch(sample, "select max(loaded_at) from raw.loaded_chunks")
-    (responses,) = (source for source in written if source["unique_id"].endswith("_responses"))
+    (responses,) = (
+        source for source in written if source["unique_id"].endswith("rekognition_responses")
+    )
     assert responses["status"] == "pass"
     assert datetime.fromisoformat(responses["max_loaded_at"]) == loaded
 
@@ -284,14 +286,15 @@ def test_a_seed_that_fails_leaves_the_earlier_policy_in_force(project: Database)
     policy = "select * from refinery.int_label_policy_in_force"
     before = fetch(project, policy)
     with project.connect() as connection:
-        connection.execute("alter table refinery.included_labels rename label to name")
+        never = "add constraint never check (label is null) not valid"
+        connection.execute(f"alter table refinery.included_labels {never}")
         try:
             connection.execute("delete from refinery.denied_tag_patterns")
             done = project.dbt("seed", "--select", "included_labels")
             assert done.returncode != 0
             assert fetch(project, policy) == before
         finally:
-            connection.execute("alter table refinery.included_labels rename name to label")
+            connection.execute("alter table refinery.included_labels drop constraint never")
             project.build("seed")
 
 
@@ -336,7 +339,7 @@ def test_functions_are_deployed_by_dbt_build_alone(project: Database) -> None:
         before = connection.execute(source).fetchone()
         connection.execute(
             "create or replace function refinery.image_accuracies(accuracies numeric[])"
-            " returns numeric[] language sql immutable parallel safe return '{1}'"
+            " returns numeric[] language sql immutable parallel safe return '{1}'::numeric[]"
         )
         live = connection.execute(source).fetchone()
         project.build("seed")

@@ -100,8 +100,8 @@ def test_the_histogram_counts_each_tag_once(
             cut = None if accuracy is None else int(accuracy * 100)
             want[provider, label, cut] += 1
     got = connection.execute(
-        "select provider, label, (accuracy_bin * 100)::integer, images"
-        " from refinery.int_label_accuracy_histogram"
+        "select provider, label, (accuracy * 100)::integer, counted"
+        " from refinery.int_corrected_counts where counted_by = 'label'"
     ).fetchall()
     assert {row[:3]: row[3] for row in got} == want
     assert len({provider for provider, *_ in got}) >= 3

@@ -165,9 +165,9 @@ from {int_label_policy_in_force} as policy
 COUNTS = """
 select
     (select count(*) from {catalog_images}) as images,
-    (select count(*) from {machine_tags}) as labelled_images,
+    (select count(distinct identifier) from {machine_tags}) as labelled_images,
     (select coalesce(sum(jsonb_array_length(tags)), 0) from {machine_tags}) as labels,
-    (select count(*) from raw.rekognition_responses) as loaded_lines,
+    (select coalesce(sum(loaded_lines), 0) from raw.loaded_chunks) as loaded_lines,
     (select count(*) from raw.rejected_lines) as rejected_lines,
     (select count(*) from {rejected_responses}) as rejected_responses
 """

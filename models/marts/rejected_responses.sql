@@ -10,7 +10,6 @@ with_problem as (
     {% for labeller in var('labellers') %}
         {%- set format = var('labellers')[labeller] %}
         select
-            '{{ labeller }}' as provider,
             response.response_id,
             coalesce(
                 response.problem,
@@ -29,7 +28,8 @@ with_problem as (
                     ) then 'invalid_label'
                 end
             ) as problem,
-            response.document
+            response.document,
+            '{{ labeller }}' as provider
         from {{ labeller }} as response
         {{ 'union all' if not loop.last }}
     {% endfor %}
