@@ -334,7 +334,7 @@ def test_functions_are_deployed_by_dbt_build_alone(project: Database) -> None:
         before = connection.execute(source).fetchone()
         connection.execute(
             "create or replace function refinery.image_accuracies(accuracies numeric[])"
-            " returns numeric[] language sql immutable parallel safe return '{1}'"
+            " returns numeric[] language sql immutable parallel safe return '{1}'::numeric[]"
         )
         live = connection.execute(source).fetchone()
         project.build("seed")
