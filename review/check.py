@@ -33,6 +33,7 @@ WITHHELD_CATEGORIES = (
     "appearance",
     "emotion",
     "occupation",
+    "political_affiliation",
 )
 FLAGGED_CATEGORIES = ("weapons", "adult", "drugs", "injury")
 MAY_BE_EMPTY = ("minimum_accuracy", "note")

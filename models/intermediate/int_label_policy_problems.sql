@@ -59,7 +59,7 @@ sensitive as (
             when 'withhold'
                 then
                     'age, gender, sexual_orientation, nationality, race, marital_status, religion,'
-                    || ' health, appearance, emotion, occupation'
+                    || ' health, appearance, emotion, occupation, political_affiliation'
             when 'flag' then 'weapons, adult, drugs, injury'
         end as categories
     from lines
