@@ -78,7 +78,7 @@ def test_a_project_with_the_package_publishes_the_same_tags(
         connection.execute("create role picture_reader")
         try:
             dbt(sample, another_project, "deps")
-            dbt(sample, another_project, "build", "--exclude-resource-type", "unit_test")
+            dbt(sample, another_project, "build", "--exclude-resource-types", "unit_test", "test")
             own = connection.execute(READ.format("refinery")).fetchall()
             assert connection.execute(READ.format("another")).fetchall() == own
             assert len(own) == 20_000

@@ -39,9 +39,7 @@ def few(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Da
     "commands",
     [
         ["run"],
-        ["run --full-refresh"],
         ["build --full-refresh --exclude-resource-types unit_test test"],
-        ["seed --full-refresh"],
         ["run --full-refresh", "run --full-refresh"],
     ],
     ids=" and ".join,
