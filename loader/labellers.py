@@ -11,7 +11,9 @@ from loader.errors import UserError
 DEFAULT = "rekognition"
 LIST = PROJECT / "dbt_project.yml"
 # What is a part of relations' names; `read_responses` and two more are the ledger's.
-NAME = re.compile("(?!(?:read|released|forgotten)$)[a-z][a-z0-9_]{0,39}")
+NAME = re.compile(
+    "(?!(?:read|released|forgotten|catalog|machine|image|decided|judged)$)[a-z][a-z0-9_]{0,39}"
+)
 
 
 def labellers() -> list[str]:

@@ -289,7 +289,11 @@ def release(connection: psycopg.Connection, name: str, fingerprint: str | None) 
         ).fetchone() or (None,)
         if last is None and file.is_released:
             return 0
-        _require_read(connection, name, file, last or 0)
+        # Or dbt would miss the documents when it gives their images back.
+        (forgotten,) = connection.execute(
+            "select coalesce(max(response_id), 0) from raw.forgotten_responses"
+        ).fetchone() or (0,)
+        _require_read(connection, name, file, max(last or 0, forgotten))
         # Up to the last, because `retry-rejects` may add some meanwhile.
         documents = connection.execute(
             sql.SQL(

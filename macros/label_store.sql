@@ -80,9 +80,9 @@ select * from latest
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- if not adds -%}
-        {#- The lock, so that none is released meanwhile. -#}
-        {%- do run_query("lock table " ~ of_the_loader('released_responses') ~ " in share mode") -%}
+    {%- set noted = run_query("select " ~ last_read_response_id(store, labeller)) -%}
+    {%- set reads_all = not adds or noted[0][0] is none -%}
+    {%- if reads_all -%}
         {%- do refuse_to_lose_released(labeller) -%}
     {%- endif -%}
 
@@ -115,6 +115,11 @@ select * from latest
         {%- endif %}
         {{ note_what_is_read(store, labeller) }}
     {%- endcall -%}
+    {%- if reads_all -%}
+        {#- Or one was released meanwhile. -#}
+        {%- do run_query("lock table " ~ of_the_loader('released_responses') ~ " in share mode") -%}
+        {%- do refuse_to_lose_released(labeller) -%}
+    {%- endif -%}
 
     {%- do apply_grants(store, config.get('grants'), should_revoke=adds) -%}
     {%- do persist_docs(store, model) -%}
@@ -130,6 +135,7 @@ select * from latest
     reader locks views before what they read; so does this, or one might wait for the other. Unlike
     `lock table`, which goes on to all that a view reads, `owner to` locks the view alone. -#}
 {% macro change_over(old, new) -%}
+    {{ one_at_a_time(old.incorporate(path={'identifier': 'int_machine_labels'})) }}
     do $change_over$
     declare
         views regclass[] = array(
@@ -146,18 +152,38 @@ select * from latest
         );
         definitions text[];
     begin
-        for place in 1 .. cardinality(views) loop
-            execute format(
-                'alter view %s owner to %s',
-                views[place],
-                (select relowner::regrole from pg_class where oid = views[place])
-            );
-            definitions[place] := pg_get_viewdef(views[place]);
+        loop
+            begin
+                perform set_config('lock_timeout', '1s', true);
+                for place in 1 .. cardinality(views) loop
+                    execute format(
+                        'alter view %s owner to %s',
+                        views[place],
+                        (select relowner::regrole from pg_class where oid = views[place])
+                    );
+                    definitions[place] := (
+                        select
+                            format(
+                                'create or replace view %s %s as %s',
+                                views[place],
+                                'with (' || array_to_string(reloptions, ', ') || ')',
+                                pg_get_viewdef(oid)
+                            )
+                        from pg_class
+                        where oid = views[place]
+                    );
+                end loop;
+                alter table {{ old }} rename to {{ adapter.quote(old.identifier ~ '__old') }};
+                exit;
+            -- Somebody reads, who must not keep others waiting behind us: they go first.
+            exception when lock_not_available or deadlock_detected then
+                perform pg_sleep(0.5);
+            end;
         end loop;
-        alter table {{ old }} rename to {{ adapter.quote(old.identifier ~ '__old') }};
+        perform set_config('lock_timeout', '0', true);
         alter table {{ new }} rename to {{ adapter.quote(old.identifier) }};
         for place in 1 .. cardinality(views) loop
-            execute format('create or replace view %s as %s', views[place], definitions[place]);
+            execute definitions[place];
         end loop;
         drop table {{ old.incorporate(path={'identifier': old.identifier ~ '__old'}) }};
     end

@@ -2,6 +2,15 @@
     {{ return(source('rekognition', 'rekognition_responses').incorporate(path={'identifier': table})) }}
 {%- endmacro %}
 
+{% macro last_read_response_id(store, labeller) -%}
+    (
+        select noted.last_response_id from {{ of_the_loader('read_responses') }} as noted
+        where
+            noted.labeller = '{{ labeller }}'
+            and noted.store = '{{ store.include(database=false) | replace('"', '') }}'
+    )
+{%- endmacro %}
+
 {#- Every store that has read a file's responses; only then `loader release` lets them go. -#}
 {% macro note_what_is_read(store, labeller) -%}
     insert into {{ of_the_loader('read_responses') }} as noted (labeller, store, last_response_id)

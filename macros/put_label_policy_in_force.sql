@@ -1,8 +1,6 @@
 {% macro put_label_policy_in_force() -%}
     {%- set in_force = ref('int_label_policy_in_force') -%}
     {%- set seeded = ref('int_seeded_label_policy') -%}
-    {%- set counts = ref('int_correction_counts') -%}
-    {%- set seeded_counts = ref('int_seeded_correction_counts') -%}
     {%- set problems = ref('int_label_policy_problems') -%}
     {%- set lock = lock_label_policy_files() -%}
     {%- set is_run = 'model.label_refinery.int_label_policy_in_force' in selected_resources -%}
@@ -17,10 +15,7 @@
         {%- do run_query("begin; " ~ lock) -%}
         {{ refuse_broken_label_policy(in_force, problems) }}
         {{ refuse_large_policy_change(in_force, seeded) }}
-        {%- if load_relation(counts) and load_relation(seeded_counts) -%}
-            create temporary table correction_counts on commit drop as select * from {{ seeded_counts }};
-            {{ refill(counts, 'correction_counts') }}
-        {%- endif -%}
+        {{ refill_correction_counts() }}
         {{ refill(in_force, seeded) }}
         commit
     {%- endif -%}
@@ -36,4 +31,23 @@
         {{ ref(file) }}{{ ',' if not loop.last }}
     {%- endfor %}
     in share mode
+{%- endmacro %}
+
+{#- By the seeded corrections, before they are in force. Not in the graph, as the counts stand on what is. -#}
+{% macro refill_correction_counts() -%}
+    {%- if execute -%}
+        {%- set counts = made('int_correction_counts') -%}
+        {%- set seeded_counts = made('int_seeded_correction_counts') -%}
+        {%- if counts is not none and seeded_counts is not none -%}
+            create temporary table correction_counts on commit drop as select * from {{ seeded_counts }};
+            {{ refill(counts, 'correction_counts') }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro made(model) -%}
+    {%- set node = graph.nodes['model.label_refinery.' ~ model] -%}
+    {{ return(load_relation(api.Relation.create(
+        database=node.database, schema=node.schema, identifier=node.alias
+    ))) }}
 {%- endmacro %}

@@ -10,9 +10,7 @@
         {%- set is_another = "(select to_jsonb(policy) from " ~ in_force ~ " as policy)"
             ~ " <> (select to_jsonb(policy) from " ~ seeded ~ " as policy)" -%}
         {%- set node = graph.nodes['model.label_refinery.int_policy_change'] -%}
-        {%- set change = load_relation(api.Relation.create(
-            database=node.database, schema=node.schema, identifier=node.alias
-        )) -%}
+        {%- set change = made('int_policy_change') -%}
         {%- set reasons = [] -%}
         {%- if change is not none -%}
             {%- set large = run_query(

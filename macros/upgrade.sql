@@ -10,17 +10,13 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Until 0.2 int_machine_labels was the only store, with corrected names. What stands on it stays when it
-    is renamed. An image with a name that a correction may have made is marked, to be read again. -#}
+{#- Until 0.2 int_machine_labels was the only store. What stands on it stays when it is renamed. -#}
 {% macro upgrade_from_0_2() -%}
     {%- set store = ref('int_rekognition_labels') -%}
-    {%- set corrections = ref('label_corrections') -%}
     {%- if execute and flags.WHICH == 'build' and load_relation(store) is none -%}
         {%- set earlier = load_relation(store.incorporate(path={'identifier': 'int_machine_labels'})) -%}
         {%- if earlier is not none and earlier.is_table -%}
             {%- do adapter.rename_relation(earlier, store) -%}
-            update {{ store }} set response_id = -response_id
-            where names && (select array_agg(corrected) from {{ corrections }});
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -30,8 +26,13 @@
     {%- set image = 'jsonb, text, text, text[], numeric[]' -%}
     {%- set of_0_1 = image ~ ', text[], text[], jsonb, jsonb, jsonb, jsonb' -%}
     {%- set of_0_2 = image ~ ', text[], jsonb, jsonb, jsonb, jsonb, jsonb' -%}
+    {#- Its store had corrected names. Those that a correction may have made are marked, to be read again. -#}
     {%- do run_query(
-        "drop view if exists " ~ schema ~ ".int_folded_label_policy, " ~ schema ~ ".int_label_rules;"
+        "update " ~ ref('int_rekognition_labels') ~ " as stored set response_id = -response_id"
+        ~ " where names && (select array_agg(corrected) from " ~ ref('label_corrections') ~ ")"
+        ~ " and exists (select from " ~ of_the_loader('rekognition_responses') ~ " as response"
+        ~ " where response.response_id = stored.response_id);"
+        ~ "drop view if exists " ~ schema ~ ".int_folded_label_policy, " ~ schema ~ ".int_label_rules;"
         ~ "drop table if exists " ~ schema ~ ".int_label_policy, " ~ schema ~ ".label_accuracy_histogram;"
         ~ "drop function if exists " ~ [
             schema ~ '.extract_labels(jsonb, jsonb)',

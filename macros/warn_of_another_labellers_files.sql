@@ -8,8 +8,15 @@
         {%- set query -%}
             select '{{ labeller }}' as labeller, file.name
             from {{ of_the_loader('loaded_files') }} as file
+            -- The bounds are for the index.
+            cross join lateral (
+                select min(chunk_id) as first, max(chunk_id) as last, array_agg(chunk_id) as ids
+                from {{ of_the_loader('loaded_chunks') }} as chunk
+                where chunk.file_id = file.file_id and chunk.loaded_lines > 0
+            ) as chunks
             where
                 file.labeller = '{{ labeller }}'
+                and file.released_at is null
                 and file.finished_at > (
                     select coalesce(min(refresh.started_at), '-infinity')
                     from (
@@ -19,22 +26,15 @@
                         limit 1
                     ) as refresh
                 )
-                and exists (
-                    select from {{ responses }}
-                    where chunk_id = any (
-                        select chunk_id from {{ of_the_loader('loaded_chunks') }} as chunk
-                        where chunk.file_id = file.file_id
-                    )
-                )
-                and not exists (
-                    select from {{ responses }}
+                and chunks.ids is not null
+                and (
+                    select response.response_id from {{ responses }} as response
                     where
-                        problem is distinct from 'missing_labels'
-                        and chunk_id = any (
-                            select chunk_id from {{ of_the_loader('loaded_chunks') }} as chunk
-                            where chunk.file_id = file.file_id
-                        )
-                )
+                        response.chunk_id between chunks.first and chunks.last
+                        and response.chunk_id = any (chunks.ids)
+                        and response.problem is distinct from 'missing_labels'
+                    limit 1
+                ) is null
         {%- endset -%}
         {%- do queries.append(query) -%}
     {%- endfor -%}

@@ -1,5 +1,7 @@
 """Whatever dbt does meanwhile, readers never get an error and never miss a tag."""
 
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -114,3 +116,45 @@ def test_a_file_of_another_labeller_is_named(few: Database, tmp_path: Path) -> N
     assert "has labels in the format of" not in few.dbt("run", "--selector", "refresh").stdout
     few.loader("forget", file)
     few.build("run", "--selector", "refresh")
+
+
+def test_a_full_refresh_lets_who_holds_a_store_go_first(few: Database) -> None:
+    """As pg_dump, for hours perhaps: meanwhile others read."""
+    with few.connect() as holder, few.connect() as reader, holder.transaction():
+        holder.execute("lock table refinery.int_rekognition_labels in access share mode")
+        running = few.start_dbt("run", "--full-refresh", "--select", "int_rekognition_labels")
+        reader.execute("set statement_timeout = '5s'")
+        tried = "select count(*) from pg_class where relname = 'int_rekognition_labels__dbt_tmp'"
+        deadline = time.monotonic() + 12
+        while time.monotonic() < deadline:
+            reader.execute(READ)
+        assert reader.execute(tried).fetchall() == [(0,)]  # it is still ours alone
+        assert running.poll() is None
+    assert running.wait(LONGEST_WAIT_SECONDS) == 0
+
+
+def test_forget_gives_back_what_a_file_says_that_is_to_be_released(
+    few: Database, tmp_path: Path
+) -> None:
+    """Its documents have to stay until dbt has read them again."""
+    image = "00000000-0000-4000-8000-00000000000f"
+    line = '{"image_uuid": "%s", "response": {"Labels": [{"Name": "%s", "Confidence": 99}]}}'
+    files = {
+        name: write(tmp_path / name, (line % (image, name)).encode()) for name in ("Cat", "Dog")
+    }
+    for name in ("Cat", "Dog"):
+        few.loader("load", files[name])
+    few.build("run", "--selector", "refresh")
+    few.loader("forget", files["Dog"])
+    done = few.run(sys.executable, "-m", "loader", "release", files["Cat"])
+    assert done.returncode == 1
+    assert "run `dbt run` first" in done.stderr
+    few.build("run", "--selector", "refresh")
+    few.loader("release", files["Cat"])
+    few.build("run", "--selector", "refresh")
+    few.build("test", "--select", "every_good_response_is_counted")
+    names = f"select names from refinery.int_machine_labels where identifier = '{image}'"
+    assert fetch(few, names) == [(["Cat"],)]
+    few.loader("forget", files["Cat"])
+    few.build("run", "--selector", "refresh")
+    assert fetch(few, names) == []

@@ -892,6 +892,7 @@ def real_data(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
             fresh.loader("load", "--labeller", labeller, path)
             of.setdefault(labeller, []).extend(path.read_bytes().splitlines(keepends=True))
         fresh.build("run")
+        fresh.build("test", "--exclude-resource-type", "unit_test")
         yield RealData(fresh, Example(list(real_images()), of), first_rows)
 
 

@@ -16,8 +16,10 @@ from loads import fetch, oids
 from loader.connect import PROJECT
 
 DUMP = Path(__file__).with_name("upgrade") / "version_0_1.sql.gz"
-LABELLED, CATALOGS = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
-PUBLISHED = [(LABELLED, ["dog", "Cat"]), (CATALOGS, ["Dog"])]
+LABELLED, CATALOGS, CORRECTED_ONE = (
+    f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2, 3)
+)
+PUBLISHED = [(LABELLED, ["dog", "Cat"]), (CATALOGS, ["Dog"]), (CORRECTED_ONE, ["ATM"])]
 READ = """
 select identifier::text, array(select tag ->> 'name' from jsonb_array_elements(tags) as tag)
 from refinery.published_images
@@ -27,16 +29,33 @@ REJECTED = "select response_id, problem, document from refinery.rejected_respons
 STORE = "select names, accuracies, xmin::text, ctid::text from refinery.int_{}_labels"
 
 
+# An image of which the machine said Atm, and what an earlier version made of it.
+CORRECTED = """
+insert into catalog.image (identifier, provider, tags)
+values ('00000000-0000-4000-8000-000000000003', 'flickr', '[]');
+insert into raw.rekognition_responses (response_id, chunk_id, document)
+select
+    nextval('raw.response_ids'), max(chunk_id),
+    '{"image_uuid": "00000000-0000-4000-8000-000000000003",
+    "response": {"Labels": [{"Name": "Atm", "Confidence": 99}]}}'
+from raw.loaded_chunks;
+insert into refinery.int_machine_labels (identifier, provider, names, accuracies, response_id)
+select '00000000-0000-4000-8000-000000000003', 'rekognition', '{ATM}', '{0.99}', last_value
+from raw.response_ids
+"""
+
+
 @pytest.fixture
 def version_0_1(database: Database) -> Iterator[Database]:
     with database.connect() as connection:
         connection.execute(gzip.decompress(DUMP.read_bytes()))
         database.loader("init")
+        connection.execute(CORRECTED)
         yield database
 
 
 def test_an_upgrade_keeps_data_and_views(version_0_1: Database) -> None:
-    """Readers go on while it is built, and no response is read again."""
+    """Readers go on while it is built; then what a correction may have made is read again."""
     with version_0_1.connect() as connection, ThreadPoolExecutor(1) as threads:
         before = connection.execute(STORE.format("machine")).fetchall()
         done = Event()
@@ -49,6 +68,11 @@ def test_an_upgrade_keeps_data_and_views(version_0_1: Database) -> None:
         assert connection.execute(STORE.format("rekognition")).fetchall() == before
         version_0_1.build("run-operation", "drop_what_earlier_versions_left")
         assert relations_and_functions(version_0_1) == written()
+        version_0_1.build("run", "--selector", "refresh")
+        stored = (
+            "select names from refinery.int_rekognition_labels order by identifier desc limit 1"
+        )
+        assert connection.execute(stored).fetchall() == [(["Atm"],)]
         assert connection.execute(READ).fetchall() == PUBLISHED
 
 

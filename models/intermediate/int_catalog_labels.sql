@@ -10,7 +10,7 @@
 }}
 
 -- Stored, though it is read only by the two counts after it: reading the catalog's tags is most of
--- their work, and needs no machine labels, so that it is done beside int_machine_labels.
+-- their work, and needs no machine labels, so that it is done beside the stores.
 
 with
 

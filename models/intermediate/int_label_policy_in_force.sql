@@ -4,7 +4,8 @@
         pre_hook=[
             "{{ lock_label_policy_files() }}",
             "{{ refuse_broken_label_policy(this, ref('int_label_policy_problems')) }}",
-            "{{ refuse_large_policy_change(this, ref('int_seeded_label_policy')) }}"
+            "{{ refuse_large_policy_change(this, ref('int_seeded_label_policy')) }}",
+            "{{ refill_correction_counts() }}"
         ]
     )
 }}

@@ -15,10 +15,6 @@ histogram as (
     from {{ ref('int_label_accuracy_histogram') }}
 ),
 
-reviewed as (
-    select {{ function('label_key') }}(label) as label_key from {{ ref('reviewed_labels') }}
-),
-
 unreviewed as (
     select
         label_key,
@@ -31,10 +27,7 @@ unreviewed as (
         )::bigint as images_if_included
     from labels
     where
-        not exists (
-            select 1 from reviewed
-            where reviewed.label_key = labels.label_key
-        )
+        not {{ label_policy(['reviewed_labels']) }} ? label_key
     group by label_key
 ),
 

@@ -12,18 +12,13 @@ latest as (
         from {{ ref('stg_' ~ labeller ~ '__responses') }}
         where
             problem is null
-            and response_id <= (
-                select coalesce(max(stored.response_id), 9223372036854775807)
-                from {{ ref('machine_tags') }} as stored
-                where stored.provider = '{{ labeller }}'
+            and response_id <= coalesce(
+                {{ last_read_response_id(ref('int_' ~ labeller ~ '_labels'), labeller) }},
+                9223372036854775807
             )
         group by identifier
         {{ 'union all' if not loop.last }}
     {% endfor %}
-),
-
-released as (
-    select * from {{ of_the_loader('released_responses') }}
 )
 
 select
@@ -33,9 +28,11 @@ select
     stored.response_id as stored_response
 from latest
 full join {{ ref('machine_tags') }} as stored using (identifier, provider)
+left join {{ of_the_loader('released_responses') }} as released
+    on stored.response_id = released.response_id
 where
     latest.response_id is distinct from stored.response_id
-    and not (
-        coalesce(latest.response_id, 0) < stored.response_id
-        and stored.response_id in (select released.response_id from released)
+    and (
+        released.response_id is null
+        or latest.response_id > stored.response_id
     )

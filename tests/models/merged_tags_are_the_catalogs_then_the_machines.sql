@@ -20,9 +20,16 @@ own as (
     group by image.identifier
 )
 
-select identifier
-from {{ ref('stg_catalog__images') }}
-left join own using (identifier)
-left join {{ ref('machine_tags') }} as machine using (identifier)
-left join {{ ref('catalog_images') }} as merged using (identifier)
-where merged.tags is distinct from coalesce(own.tags, '[]') || coalesce(machine.tags, '[]')
+select image.identifier
+from {{ ref('stg_catalog__images') }} as image
+left join own on image.identifier = own.identifier
+{% for labeller in var('labellers') %}
+    left join {{ ref('machine_tags') }} as {{ labeller }}
+        on
+            image.identifier = {{ labeller }}.identifier
+            and {{ labeller }}.provider = '{{ labeller }}'
+{% endfor %}
+left join {{ ref('catalog_images') }} as merged on image.identifier = merged.identifier
+where
+    merged.tags is distinct from coalesce(own.tags, '[]')
+    {% for labeller in var('labellers') %} || coalesce({{ labeller }}.tags, '[]') {% endfor %}
