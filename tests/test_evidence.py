@@ -48,7 +48,7 @@ def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) ->
     cell = "provider, label, least(floor(accuracy * 10), 9)::integer"
     accuracies = fetch(
         sample,
-        f"select identifier::text, {cell} from refinery.int_decided_labels"  # noqa: S608
+        f"select identifier::text, {cell} from refinery.int_decided_labels"  # noqa: S608 - from above
         " where label in ('Dog', 'Cat')",
     )
     cells = {(identifier, *cell[:2]): cell for identifier, *cell in accuracies}
@@ -117,7 +117,7 @@ def test_judgements_read_no_other_image(sample: Database) -> None:
     """On a catalog of millions, reading all tags for some hundred judgements would take hours."""
     for model, images in (("int_judged_labels", 330), ("image_set_outliers", 36)):
         explain = "explain (analyze, timing off, format json)"
-        ((explained,),) = fetch(sample, f"{explain} select * from refinery.{model}")  # noqa: S608
+        ((explained,),) = fetch(sample, f"{explain} select * from refinery.{model}")  # noqa: S608 - a name
         read = {
             node["Relation Name"]: node["Actual Rows"] * node["Actual Loops"]
             + node.get("Rows Removed by Filter", 0) * node["Actual Loops"]
@@ -140,7 +140,7 @@ def test_the_example_of_another_catalog_yields_nothing(project: Database) -> Non
     assert re.search(r"WARN 330 judgements_count", done.stdout)
     assert re.search(r"WARN 36 image_sets_can_be_compared", done.stdout)
     for model in ("threshold_evaluation", "group_disparity", "image_set_outliers"):
-        assert fetch(project, f"select * from refinery.{model}") == [], model  # noqa: S608
+        assert fetch(project, f"select * from refinery.{model}") == [], model  # noqa: S608 - a name
 
 
 def test_dbt_by_itself_leaves_the_evidence_out(project: Database) -> None:

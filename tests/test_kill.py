@@ -335,7 +335,7 @@ def test_a_killed_server_loses_and_doubles_nothing(
     files = Files(database, tmp_path, 20_000, rng)
     hits = survived = 0
     load: Load | None = None
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         if load is None or load.has_ended:
             if load:
                 load.end_well()
@@ -345,7 +345,7 @@ def test_a_killed_server_loses_and_doubles_nothing(
         time.sleep(rng.uniform(0, 0.2))
         was_at_it = not load.has_ended
         kill_server(own_server)
-        lives_on = rng.random() < 0.4
+        lives_on = number % 5 < 2
         if not lives_on:
             load.send(signal.SIGKILL)
             load.end()
@@ -357,7 +357,7 @@ def test_a_killed_server_loses_and_doubles_nothing(
         load.end_well()
     print(f"{hits} of {ROUNDS} kills in mid-load, {survived} survived, {len(files.all)} files")
     assert hits > ROUNDS / 2
-    assert survived > 0
+    assert survived > ROUNDS / 10
     files.finish_and_check()
 
 

@@ -92,7 +92,7 @@ def test_status_of_a_loaded_file(loaded: Database, tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", GOOD, BAD, b"", GOOD)
     loaded.loader("load", file)
     line, totals = loaded.loader("status").splitlines()
-    assert totals == ("in all 1, unfinished 0: 2 loaded + 1 rejected + 1 blank lines, 44 bytes")
+    assert totals == "in all 1, unfinished 0: 2 loaded + 1 rejected + 1 blank lines, 44 bytes"
     beginning = f"{file}: loaded (rekognition), 2 loaded + 1 rejected + 1 blank lines, 44 bytes in "
     assert line.startswith(beginning)
     assert line.endswith("a second run loads nothing")

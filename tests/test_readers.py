@@ -153,8 +153,8 @@ def test_forget_gives_back_what_a_file_says_that_is_to_be_released(
     few.loader("release", files["Cat"])
     few.build("run", "--selector", "refresh")
     few.build("test", "--select", "every_good_response_is_counted")
-    names = f"select names from refinery.int_machine_labels where identifier = '{image}'"
-    assert fetch(few, names) == [(["Cat"],)]
+    names = "select names from refinery.int_machine_labels where identifier = %s"
+    assert fetch(few, names, image) == [(["Cat"],)]
     few.loader("forget", files["Cat"])
     few.build("run", "--selector", "refresh")
-    assert fetch(few, names) == []
+    assert fetch(few, names, image) == []

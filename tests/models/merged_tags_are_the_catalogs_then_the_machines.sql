@@ -31,5 +31,8 @@ left join own on image.identifier = own.identifier
 {% endfor %}
 left join {{ ref('catalog_images') }} as merged on image.identifier = merged.identifier
 where
-    merged.tags is distinct from coalesce(own.tags, '[]')
-    {% for labeller in var('labellers') %} || coalesce({{ labeller }}.tags, '[]') {% endfor %}
+    merged.tags is distinct from
+    coalesce(own.tags, '[]')
+    {% for labeller in var('labellers') %}
+        || coalesce({{ labeller }}.tags, '[]')
+    {% endfor %}
