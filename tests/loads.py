@@ -22,6 +22,8 @@ from loader.load import Options, load_files
 
 # For what no version of Postgres changes; `make test` runs it apart from what is run on both.
 on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["embedded"])
+# Such tests as use the project that those on Postgres 18 have built run beside them.
+on_postgres18 = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
 
 GOOD = b'{"good": true}'
 BAD = b'{"cut": "off'

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from loads import on_postgres18
 
 from benchmarks.contestants import CATALOG, Contestant
 from benchmarks.databases import create, create_catalog, drop, use
@@ -19,9 +20,7 @@ from loader.errors import UserError
 from trial.server import Server
 
 # One version is enough for what only measures.
-pytestmark = pytest.mark.parametrize(
-    "server", [18], indirect=True, ids=["postgres18"], scope="module"
-)
+pytestmark = on_postgres18
 
 CONNECTIONS = 2
 BROKEN = "benchmark_broken"

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 from conftest import SUMMARY, Database
-from loads import fetch, oids, wait_for, write
+from loads import fetch, oids, on_postgres18, wait_for, write
 
 from loader.connect import PROJECT
 from trial.server import Server
@@ -312,6 +312,7 @@ def test_a_refilled_table_is_made_anew_only_if_its_columns_have_changed(project:
     assert after["published_images"] == before["published_images"]
 
 
+@on_postgres18
 def test_of_two_that_fill_a_table_the_second_replaces_what_the_first_did(
     project: Database,
 ) -> None:
@@ -331,6 +332,7 @@ def test_of_two_that_fill_a_table_the_second_replaces_what_the_first_did(
         assert watching.execute(count).fetchone() == (1,)
 
 
+@on_postgres18
 def test_functions_are_deployed_by_dbt_build_alone(project: Database) -> None:
     """Views call them at once: a refresh or a test must not change what shows."""
     function = "refinery.image_accuracies(numeric[])"

@@ -20,7 +20,7 @@ from unittest import mock
 import psycopg
 import pytest
 from conftest import Database
-from loads import fetch
+from loads import fetch, on_postgres18
 
 from loader.errors import UserError
 from review.page import Section, plot, render, web_address, write_page
@@ -149,6 +149,7 @@ def test_dbt_by_itself_leaves_the_evidence_out(project: Database) -> None:
     assert not [path for path in paths if "evidence" in path]
 
 
+@on_postgres18
 def test_a_page_of_the_sample(sample: Database, tmp_path: Path) -> None:
     page = tmp_path / "new" / "page.html"
     done = review(sample, "page", "dog", "Person", "--output", page)

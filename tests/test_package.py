@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pytest
 from conftest import Database
-from loads import oids
+from loads import oids, on_postgres18
 
 from loader.connect import PROJECT
 
 # One version is enough for what dbt alone does otherwise.
-pytestmark = pytest.mark.parametrize(
-    "server", [18], indirect=True, ids=["postgres18"], scope="session"
-)
+pytestmark = on_postgres18
 
 READ = "select identifier, tags, sensitivity from {}.published_images order by identifier"
 MAY_READ = "select has_table_privilege('picture_reader', 'another.published_images', 'select')"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from conftest import PUT_IN_FORCE, Database
-from loads import fetch
+from loads import fetch, on_postgres18
 
 from review.files import COLUMNS, read
 
@@ -52,6 +52,7 @@ def test_an_emptied_file_is_refused(
     assert f": {lines} of {lines} lines of sensitive_labels.csv would be gone. If" in words
 
 
+@on_postgres18
 def test_every_emptied_file_is_refused_unless_all_is_meant(
     sample: Database, edited: psycopg.Connection
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_full_refresh_puts_no_edit_in_force_that_is_refused(project: Database)
     project.build(*build)
 
 
+@on_postgres18
 def test_what_cannot_be_compared_is_put_in_force_by_a_build_alone(project: Database) -> None:
     """As after an upgrade from a version that did not compare; `dbt build` deploys what is new."""
     with project.connect() as connection:

@@ -12,7 +12,7 @@ import pytest
 from conftest import Database
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loads import fetch
+from loads import fetch, on_postgres18
 from test_dbt import wait_for_lock
 from test_policy_change import COMMANDS, IN_FORCE
 
@@ -51,6 +51,7 @@ def refused(database: Database, *command: str) -> str:
     return done.stdout
 
 
+@on_postgres18
 @pytest.mark.parametrize(
     "command",
     [*COMMANDS, ("build", "--selector", "policy", "--exclude-resource-type", "seed")],
@@ -63,6 +64,7 @@ def test_no_command_puts_a_broken_policy_in_force(
     assert refused(project, *command).count(f"{PROBLEM}\n") == 1
 
 
+@on_postgres18
 def test_ten_offenders_are_named_and_the_others_counted(
     project: Database, edited: psycopg.Connection
 ) -> None:
@@ -76,6 +78,7 @@ def test_ten_offenders_are_named_and_the_others_counted(
         assert f"\n  and {others} more\n" in said.replace("\n    ", "\n  ")
 
 
+@on_postgres18
 def test_what_is_seeded_meanwhile_is_checked_too(
     project: Database, edited: psycopg.Connection
 ) -> None:
@@ -91,6 +94,7 @@ def test_what_is_seeded_meanwhile_is_checked_too(
         assert fetch(project, IN_FORCE) == before
 
 
+@on_postgres18
 def test_the_first_policy_has_to_be_in_order_too(database: Database) -> None:
     """Else all tags would show that a broken one lets through."""
     with database.connect() as connection:
@@ -106,6 +110,7 @@ def test_the_first_policy_has_to_be_in_order_too(database: Database) -> None:
         assert connection.execute(there).fetchone() == (None,)
 
 
+@on_postgres18
 def test_without_what_checks_it_no_policy_is_put_in_force(project: Database) -> None:
     """As after an upgrade, before `dbt build`."""
     with project.connect() as connection:

@@ -9,11 +9,13 @@ from threading import Event
 
 import pytest
 from conftest import Database, fresh_database
-from loads import LONGEST_WAIT_SECONDS, fetch, write
+from loads import LONGEST_WAIT_SECONDS, fetch, on_postgres18, write
 
 from trial.catalog import load_catalog
 from trial.sample import write_sample
 from trial.server import Server
+
+pytestmark = on_postgres18
 
 READ = """
 select

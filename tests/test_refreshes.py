@@ -6,7 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from conftest import Database
-from loads import fetch, write
+from loads import fetch, on_postgres18, write
+
+pytestmark = on_postgres18
 
 PUBLISHED = """
 select coalesce(sum(images_at_minimum_accuracy), 0)::bigint

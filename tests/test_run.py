@@ -39,6 +39,7 @@ def run(user: Database, labels: str = "", catalog: str | Path = "") -> tuple[int
     return done.returncode, done.stdout, done.stderr
 
 
+@on_one_version
 def test_own_files_twice(user: Database, tmp_path: Path) -> None:
     catalog, labels = write_sample(tmp_path / "own files", images=300, labelled=200)
     status, summary, steps = run(user, f"'{labels}'", catalog)

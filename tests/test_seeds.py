@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from conftest import Database
-from loads import fetch, oids
+from loads import fetch, oids, on_postgres18
 
 from loader.connect import PROJECT
+
+pytestmark = on_postgres18
 
 DBT = Path(sys.executable).with_name("dbt")
 PARTS = ("dbt_project.yml", "profiles.yml", "selectors.yml")

@@ -28,6 +28,7 @@ from loads import (
     end,
     fetch,
     lose_chunk,
+    on_postgres18,
     rejects,
     start,
     words_of_failure,
@@ -40,7 +41,7 @@ from loader.chunks import READ_BYTES
 from loader.files import PART_BYTES, fingerprint
 from loader.workers import SECONDS_TO_STOP
 
-pytestmark = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
+pytestmark = on_postgres18
 
 ZSTD_CHECKSUM_FLAG = 201  # ZSTD_c_checksumFlag
 BUCKET = "labels"
