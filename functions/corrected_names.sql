@@ -1,24 +1,22 @@
 declare
+    first integer;
+    last integer = 0;
     earlier integer;
-    is_twice boolean = false;
 begin
-    for place in 1 .. cardinality(names) loop
-        if label_corrections ? names[place] then
-            names[place] := label_corrections ->> names[place];
-            earlier := array_position(names, names[place]);
-            is_twice := is_twice or array_position(names, names[place], earlier + 1) is not null;
-        end if;
-    end loop;
-    if is_twice then
-        for place in 1 .. cardinality(names) loop
-            earlier := array_position(names, names[place]);
-            continue when names[place] is null or earlier = place;
+    for number in 1 .. cardinality(label_counts) loop
+        first := last + 1;
+        last := last + label_counts[number];
+        for place in first .. last loop
+            names[place] := coalesce(label_corrections ->> names[place], names[place]);
+        end loop;
+        for place in first .. last loop
+            earlier := array_position(names, names[place], first);
             if accuracies[earlier] < accuracies[place] then
                 names[earlier] := null;
-            else
+            elsif earlier < place then
                 names[place] := null;
             end if;
         end loop;
-    end if;
+    end loop;
     return names;
 end

@@ -10,6 +10,11 @@ begin
         continue when tag ->> 'provider' = any (machines);
         merged := merged || tag;
     end loop;
+    if label_corrections ?| names then
+        names := {{ function('corrected_names') }}(
+            names, accuracies, label_counts, label_corrections
+        );
+    end if;
     for number in 1 .. coalesce(cardinality(machines), 0) loop
         first := last + 1;
         last := last + label_counts[number];

@@ -25,5 +25,4 @@ begin
             accuracies := accuracies || accuracy;
         end if;
     end loop;
-    return next;
 end

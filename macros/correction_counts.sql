@@ -7,11 +7,13 @@ with
 to_correct as (
     select
         provider,
-        said_names,
-        {{ function('corrected_names') }}(said_names, accuracies, {{ corrections }}) as names,
+        names as said_names,
+        {{ function('corrected_names') }}(
+            names, accuracies, array[cardinality(names)], {{ corrections }}
+        ) as names,
         accuracies
     from {{ ref('int_machine_labels') }}
-    where {{ corrections }} ?| said_names
+    where {{ corrections }} ?| names
 ),
 
 labels as (

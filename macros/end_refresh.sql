@@ -5,7 +5,9 @@
     {%- if execute and is_run -%}
         {%- do warn_of_changed_policy_files() -%}
     {%- endif -%}
-    {%- if not execute or (is_run and counts in selected_resources and test not in selected_resources) -%}
+    {%- set is_refresh = is_run and counts in selected_resources and test not in selected_resources -%}
+    {#- After a build that failed, they may not be there yet. -#}
+    {%- if not execute or (is_refresh and load_relation(ref('unreviewed_labels'))) -%}
         {{ print_labels_that_await_review() }}
     {%- endif -%}
 {%- endmacro %}

@@ -13,9 +13,14 @@
         (
             select
                 policy.{{ column }}
-                {{ "#> '{}'" if column not in ('denied_tag_patterns', 'lowest_minimum_accuracy') }}
+                {{ "#> '{}'" if column not in ['denied_tag_patterns', 'lowest_minimum_accuracy', 'doubtful_names'] }}
             from {{ of or ref('int_label_policy_in_force') }} as policy
         )
         {{- ', ' if not loop.last }}
     {%- endfor -%}
+{%- endmacro %}
+
+{% macro label_policy_and_shortcuts(of=none) -%}
+    {{ label_policy(of=of) }},
+    {{ label_policy(['lowest_minimum_accuracy', 'shown_from', 'doubtful_names'], of=of) }}
 {%- endmacro %}

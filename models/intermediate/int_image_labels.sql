@@ -4,7 +4,7 @@ machine_labels as not materialized (
     select
         identifier,
         provider,
-        said_names as names,
+        names,
         accuracies
     from {{ ref('int_machine_labels') }}
 ),

@@ -29,21 +29,19 @@ tags as (
     union all
     select
         'creators'' tags in 1,000 images' as what,
-        jsonb_array_length(tags) as tags,
-        jsonb_array_length(
-            {{ function('published_tags') }}(
-                tags, provider, '{}', '{}', '{}', '{}',
-                {{ label_policy() }}, {{ label_policy(['lowest_minimum_accuracy']) }}
-            )
-        ) as before,
-        jsonb_array_length(
-            {{ function('published_tags') }}(
-                tags, provider, '{}', '{}', '{}', '{}',
-                {{ label_policy(of='seeded') }},
-                {{ label_policy(['lowest_minimum_accuracy'], of='seeded') }}
-            )
-        ) as after
+        jsonb_array_length(images.tags) as tags,
+        jsonb_array_length(by_force.tags) as before,
+        jsonb_array_length(by_seeds.tags) as after
     from images
+    cross join
+        lateral {{ function('published_image') }}(
+            images.tags, images.provider, null, null, null, null, {{ label_policy_and_shortcuts() }}
+        ) as by_force
+    cross join
+        lateral {{ function('published_image') }}(
+            images.tags, images.provider, null, null, null, null,
+            {{ label_policy_and_shortcuts(of='seeded') }}
+        ) as by_seeds
 ),
 
 policies as (
@@ -68,7 +66,7 @@ lines as (
         end as lines
     from policies
     cross join lateral jsonb_each(policies.files) as file
-    where file.key <> 'lowest_minimum_accuracy'
+    where file.key not in ('lowest_minimum_accuracy', 'shown_from', 'doubtful_names')
 ),
 
 files as (

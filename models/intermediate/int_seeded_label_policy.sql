@@ -12,6 +12,21 @@ denied as (
     from patterns
 ),
 
+-- Of an array of names as JSON in lower case. For any letter what is no ASCII: lower() does not
+-- know its other case. White space at an end of a name is a space or written with a backslash.
+doubtful as (
+    select
+        array['%\\%', '%" %', '% ",%', '% "]%'] || array_agg(
+            regexp_replace(
+                case when match = 'exact' then '%"' || key || '"%' else '%' || key || '%' end,
+                '[^ -~]' collate "C",
+                '_',
+                'g'
+            )
+        ) as patterns
+    from patterns
+),
+
 -- What int_label_policy_problems names is never in force, and yet previewed: of a key that is there
 -- twice the stricter line counts, a line without a key for nothing; what is misspelt withholds.
 providers as (
@@ -84,6 +99,49 @@ policy as (
             (select min(minimum_accuracy) from included),
             (select min((treatment ->> 'minimum_accuracy')::numeric) from providers)
         ) as lowest_minimum_accuracy
+),
+
+-- Made of the rules, so that published_image need not ask them of each label again. For the
+-- spellings of the files alone; of what is flagged, the category is to be found anyway.
+spellings as (
+    select label from {{ ref('included_labels') }}
+    union
+    select label from {{ ref('reviewed_labels') }}
+),
+
+shown as (
+    select
+        machine.provider || ' ' || spellings.label as machine_and_label,
+        case {{ function('tag_decision') }}(
+            spellings.label, label_key, machine.provider, 1, null,
+            policy.denied_tag_patterns, policy.tag_providers, policy.included_labels,
+            policy.reviewed_labels, policy.sensitive_labels, policy.label_corrections
+        )
+            when 'published'
+                then {{ function('minimum_accuracy') }}(
+                    label_key, machine.provider, policy.tag_providers, policy.included_labels
+                )
+            else 2
+        end as from_accuracy
+    from policy
+    cross join providers as machine
+    cross join spellings
+    cross join lateral {{ function('label_key') }}(spellings.label) as label_key
+    where
+        spellings.label is not null
+        and policy.sensitive_labels -> label_key ->> 'flag_category' is null
+),
+
+with_shortcuts as (
+    select
+        policy.*,
+        (
+            select coalesce(jsonb_object_agg(shown.machine_and_label, shown.from_accuracy), '{}')
+            from shown
+        ) as shown_from,
+        doubtful.patterns as doubtful_names
+    from policy
+    cross join doubtful
 )
 
-select * from policy
+select * from with_shortcuts

@@ -15,7 +15,8 @@ merged as (
                 images.machines,
                 images.machine_label_counts,
                 images.machine_names,
-                images.machine_accuracies
+                images.machine_accuracies,
+                {{ label_policy(['label_corrections']) }}
             ) as tags
     ) as merged
 )
