@@ -1,5 +1,8 @@
 declare
     plain_names jsonb;
+    values jsonb;
+    hidden jsonb;
+    others integer;
     tag jsonb;
     name text;
     label_key text;
@@ -16,25 +19,56 @@ begin
     tags := catalog_tags;
 
     if tags <> '[]' then
-        -- Names of the creator's own tags without an accuracy. Strict, as else an array of a tag
-        -- would count for the tag; what is an error then, such as a missing key, is no such tag.
+        -- Plain tags: the creator's own, without an accuracy. Strict, as else an array of a tag would
+        -- count for the tag; what is an error then, such as a missing key, is no plain tag.
+        values := jsonb_build_object('image', image_provider);
         plain_names := jsonb_path_query_array(
             tags,
-            'strict $[*] ? (@.provider == $image && (exists(@.accuracy)) is unknown && @.name > "").name',
-            jsonb_build_object('image', image_provider),
+            'strict $[*] ? (@.provider == $image && (exists(@.accuracy)) is unknown && @.name > "")
+                .name',
+            values,
             true
         );
-        -- Else they are surely shown as they are, which takes a quarter of a look at each.
-        if (
-            jsonb_array_length(plain_names) = jsonb_array_length(tags)
+        others := jsonb_array_length(tags) - jsonb_array_length(plain_names);
+        -- Hidden ones: of machines that are not shown, or that have labelled the image since.
+        if others > 0 then
+            hidden := jsonb_path_query_array(
+                tags,
+                'strict $[*] ? (@.provider == $machine[*])',
+                jsonb_build_object(
+                    'machine',
+                    coalesce(machines_not_shown - image_provider, '[]')
+                    || coalesce(to_jsonb(machines), '[]')
+                ),
+                true
+            );
+            others := others - jsonb_array_length(hidden);
+        end if;
+
+        -- All plain or hidden, and no name in doubt: shown or not without a look at each, in a
+        -- third of the time (2.9 s of 400,000 images instead of 7.7).
+        if
+            others = 0
             and not lower(plain_names::text collate "C") like any(doubtful_names)
             and not coalesce(tag_providers ? image_provider or image_provider = any (machines), false)
-        ) is not true then
+        then
+            if hidden <> '[]' then
+                tags := jsonb_path_query_array(
+                    tags,
+                    'strict $[*]
+                        ? (@.provider == $image && (exists(@.accuracy)) is unknown && @.name > "")',
+                    values,
+                    true
+                );
+            end if;
+        else
             tags := tags #> '{}';  -- decompressed once
             for place in 0 .. jsonb_array_length(tags) - 1 loop
                 tag := tags -> place;
                 provider := tag ->> 'provider';
-                continue when provider = any (machines);
+                continue when
+                    provider = any (machines)
+                    or provider <> image_provider and machines_not_shown ? provider;
                 name := {{ function('tag_name') }}(tag);
                 label_key := {{ function('label_key') }}(name);
                 accuracy := {{ function('tag_accuracy') }}(tag);
@@ -67,6 +101,7 @@ begin
         machine := machines[number];
         first := last + 1;
         last := last + label_counts[number];
+        continue when machine <> image_provider and machines_not_shown ? machine;
         for place in first .. last loop
             accuracy := accuracies[place];
             -- Half of a machine's labels are below whatever any rule asks for.

@@ -22,5 +22,7 @@
 
 {% macro label_policy_and_shortcuts(of=none) -%}
     {{ label_policy(of=of) }},
-    {{ label_policy(['lowest_minimum_accuracy', 'shown_from', 'doubtful_names'], of=of) }}
+    {{ label_policy(
+        ['lowest_minimum_accuracy', 'shown_from', 'machines_not_shown', 'doubtful_names'], of=of
+    ) }}
 {%- endmacro %}

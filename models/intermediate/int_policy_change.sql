@@ -66,7 +66,10 @@ lines as (
         end as lines
     from policies
     cross join lateral jsonb_each(policies.files) as file
-    where file.key not in ('lowest_minimum_accuracy', 'shown_from', 'doubtful_names')
+    where
+        file.key not in (
+            'lowest_minimum_accuracy', 'shown_from', 'machines_not_shown', 'doubtful_names'
+        )
 ),
 
 files as (

@@ -101,8 +101,8 @@ policy as (
         ) as lowest_minimum_accuracy
 ),
 
--- Made of the rules, so that published_image need not ask them of each label again. For the
--- spellings of the files alone; of what is flagged, the category is to be found anyway.
+-- What follows is made of the rules, so that published_image need not ask them of each tag again.
+-- For the spellings of the files; of what is flagged, the category is to be found anyway.
 spellings as (
     select label from {{ ref('included_labels') }}
     union
@@ -111,18 +111,20 @@ spellings as (
 
 shown as (
     select
-        machine.provider || ' ' || spellings.label as machine_and_label,
-        case {{ function('tag_decision') }}(
-            spellings.label, label_key, machine.provider, 1, null,
-            policy.denied_tag_patterns, policy.tag_providers, policy.included_labels,
-            policy.reviewed_labels, policy.sensitive_labels, policy.label_corrections
-        )
-            when 'published'
-                then {{ function('minimum_accuracy') }}(
-                    label_key, machine.provider, policy.tag_providers, policy.included_labels
-                )
-            else 2
-        end as from_accuracy
+        jsonb_object_agg(
+            machine.provider || ' ' || spellings.label,
+            case {{ function('tag_decision') }}(
+                spellings.label, label_key, machine.provider, 1, null,
+                policy.denied_tag_patterns, policy.tag_providers, policy.included_labels,
+                policy.reviewed_labels, policy.sensitive_labels, policy.label_corrections
+            )
+                when 'published'
+                    then {{ function('minimum_accuracy') }}(
+                        label_key, machine.provider, policy.tag_providers, policy.included_labels
+                    )
+                else 2
+            end
+        ) as from_accuracies
     from policy
     cross join providers as machine
     cross join spellings
@@ -132,15 +134,32 @@ shown as (
         and policy.sensitive_labels -> label_key ->> 'flag_category' is null
 ),
 
+-- No included label is, not even in a spelling that no correction replaces.
+not_shown as (
+    select jsonb_agg(machine.provider order by machine.provider) as machines
+    from policy
+    cross join providers as machine
+    where
+        not exists (
+            select from included
+            where
+                {{ function('tag_decision') }}(
+                    included.label_key, included.label_key, machine.provider, 1, null,
+                    policy.denied_tag_patterns, policy.tag_providers, policy.included_labels,
+                    policy.reviewed_labels, policy.sensitive_labels, '{}'
+                ) = 'published'
+        )
+),
+
 with_shortcuts as (
     select
         policy.*,
-        (
-            select coalesce(jsonb_object_agg(shown.machine_and_label, shown.from_accuracy), '{}')
-            from shown
-        ) as shown_from,
+        coalesce(shown.from_accuracies, '{}') as shown_from,
+        coalesce(not_shown.machines, '[]') as machines_not_shown,
         doubtful.patterns as doubtful_names
     from policy
+    cross join shown
+    cross join not_shown
     cross join doubtful
 )
 
