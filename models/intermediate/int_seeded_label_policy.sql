@@ -115,38 +115,47 @@ shown as (
             machine.provider || ' ' || spellings.label,
             case {{ function('tag_decision') }}(
                 spellings.label, label_key, machine.provider, 1, null,
-                policy.denied_tag_patterns, policy.tag_providers, policy.included_labels,
-                policy.reviewed_labels, policy.sensitive_labels, policy.label_corrections
+                {{ label_policy(of='policy') }}
             )
                 when 'published'
                     then {{ function('minimum_accuracy') }}(
-                        label_key, machine.provider, policy.tag_providers, policy.included_labels
+                        label_key,
+                        machine.provider,
+                        {{ label_policy(['tag_providers', 'included_labels'], of='policy') }}
                     )
                 else 2
             end
         ) as from_accuracies
-    from policy
-    cross join providers as machine
+    from providers as machine
     cross join spellings
     cross join lateral {{ function('label_key') }}(spellings.label) as label_key
     where
         spellings.label is not null
-        and policy.sensitive_labels -> label_key ->> 'flag_category' is null
+        and {{ label_policy(['sensitive_labels'], of='policy') }}
+        -> label_key ->> 'flag_category' is null
 ),
 
 -- No included label is, not even in a spelling that no correction replaces.
 not_shown as (
     select jsonb_agg(machine.provider order by machine.provider) as machines
-    from policy
-    cross join providers as machine
+    from providers as machine
     where
         not exists (
             select from included
             where
                 {{ function('tag_decision') }}(
                     included.label_key, included.label_key, machine.provider, 1, null,
-                    policy.denied_tag_patterns, policy.tag_providers, policy.included_labels,
-                    policy.reviewed_labels, policy.sensitive_labels, '{}'
+                    {{ label_policy(
+                        [
+                            'denied_tag_patterns',
+                            'tag_providers',
+                            'included_labels',
+                            'reviewed_labels',
+                            'sensitive_labels',
+                        ],
+                        of='policy'
+                    ) }},
+                    '{}'
                 ) = 'published'
         )
 ),
