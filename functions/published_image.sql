@@ -132,9 +132,7 @@ begin
             end if;
         end loop;
     end loop;
-    if published <> '{}' then
-        tags := tags || to_jsonb(published);
-    end if;
+    machine_tags := to_jsonb(published);
 
     if cardinality(sensitivity) > 1 then
         sensitivity := array(

@@ -6,7 +6,10 @@ images as (
 
 published as (
     select
-        {{ catalog_columns(of='images', instead={'tags': 'published.tags'}) }},
+        {{ catalog_columns(
+            of='images',
+            instead={'tags': function('joined_tags') ~ '(published.tags, published.machine_tags)'}
+        ) }},
         published.sensitivity
     from images
     cross join

@@ -1,0 +1,3 @@
+begin
+    return case when more = '[]' then tags else tags || more end;
+end
