@@ -36,9 +36,7 @@ begin
                 tags,
                 'strict $[*] ? (@.provider == $machine[*])',
                 jsonb_build_object(
-                    'machine',
-                    coalesce(machines_not_shown - image_provider, '[]')
-                    || coalesce(to_jsonb(machines), '[]')
+                    'machine', machines_not_shown || coalesce(to_jsonb(machines), '[]')
                 ),
                 true
             );
