@@ -42,6 +42,7 @@ def refusal(database: Database, *command: str) -> str:
     return words
 
 
+@on_postgres18
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_an_emptied_file_is_refused(
     sample: Database, edited: psycopg.Connection, command: tuple[str, ...]
@@ -64,6 +65,7 @@ def test_every_emptied_file_is_refused_unless_all_is_meant(
     assert fetch(sample, IN_FORCE) == fetch(sample, SEEDED)
 
 
+@on_postgres18
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
@@ -93,6 +95,7 @@ def test_an_edit_that_changes_much_is_refused(
     assert words in refusal(sample, *RUN)
 
 
+@on_postgres18
 def test_the_figures_are_those_of_the_tags_that_are_shown(
     sample: Database, edited: psycopg.Connection
 ) -> None:
@@ -106,6 +109,7 @@ def test_the_figures_are_those_of_the_tags_that_are_shown(
     assert f": {after - before:,} of {counted:,} machine tags would be published. If" in words
 
 
+@on_postgres18
 def test_the_label_on_most_images_may_be_withdrawn(
     sample: Database, edited: psycopg.Connection
 ) -> None:
@@ -114,6 +118,7 @@ def test_the_label_on_most_images_may_be_withdrawn(
     assert fetch(sample, IN_FORCE) == fetch(sample, SEEDED)
 
 
+@on_postgres18
 def test_a_share_of_nothing_is_nothing(project: Database) -> None:
     with project.connect() as connection:
         connection.execute("update refinery.tag_providers set is_withheld = not is_withheld")
@@ -155,6 +160,7 @@ def test_what_cannot_be_compared_is_put_in_force_by_a_build_alone(project: Datab
     assert fetch(project, IN_FORCE) == fetch(project, SEEDED)
 
 
+@on_postgres18
 def test_what_is_no_share_is_refused(project: Database) -> None:
     done = project.dbt(*SEED, "--vars", "{largest_policy_change: all}")
     assert done.returncode != 0

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 from conftest import PUT_IN_FORCE, Database, edit
-from loads import fetch
+from loads import fetch, on_postgres18
 
 from loader.printable import printable
 from review.cli import cli
@@ -171,6 +171,7 @@ def test_the_queue_holds_what_nobody_has_reviewed(
     assert order == sorted(order)
 
 
+@on_postgres18
 def test_a_second_refresh_counts_the_same(refreshed: Database) -> None:
     everything = "select * from refinery.int_label_accuracy_histogram order by 1, 2, 3"
     before = fetch(refreshed, everything)
@@ -178,6 +179,7 @@ def test_a_second_refresh_counts_the_same(refreshed: Database) -> None:
     assert fetch(refreshed, everything) == before
 
 
+@on_postgres18
 def test_the_queue_can_stop_a_refresh(refreshed: Database) -> None:
     test = ("test", "--select", "labels_await_review")
     warned = refreshed.dbt(*test)
@@ -263,6 +265,7 @@ def test_a_preview_of_many_labels_is_the_totals_and_the_largest(style: str) -> N
     assert "labels would change" not in whole
 
 
+@on_postgres18
 @pytest.mark.parametrize(("options", "lines"), [([], 20), (["--all"], 2_000)])
 def test_all_that_a_lower_minimum_shows_is_listed_if_asked_for(
     refreshed: Database, folder: Path, options: list[str], lines: int
@@ -278,6 +281,7 @@ def test_all_that_a_lower_minimum_shows_is_listed_if_asked_for(
 SHOWN_MORE = ["rekognition", "published", "published"]
 
 
+@on_postgres18
 def test_a_preview_says_what_dbt_would_stop_the_edit_for(
     connection: psycopg.Connection, refreshed: Database, folder: Path
 ) -> None:
@@ -298,6 +302,7 @@ def test_a_preview_says_what_dbt_would_stop_the_edit_for(
     assert stopped_for[0] == "2 of 2 lines of tag_providers.csv would be gone"
 
 
+@on_postgres18
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
     [
@@ -319,6 +324,7 @@ def test_a_file_in_disorder_is_named_and_nothing_previewed(
     assert words in done.stderr
 
 
+@on_postgres18
 def test_the_command_ends_with_what_dbt_would_stop_the_edit_for(
     refreshed: Database, folder: Path
 ) -> None:
@@ -363,6 +369,7 @@ def test_an_explanation_is_as_many_lines_as_it_says() -> None:
     assert all(words.isprintable() for words in text.splitlines())
 
 
+@on_postgres18
 def test_no_label_in_the_review_queue_steers_the_terminal(refreshed: Database) -> None:
     with refreshed.connect() as connection:
         connection.execute(
@@ -414,6 +421,7 @@ def test_each_tag_is_explained_by_its_line(
     assert len(seen) >= 7
 
 
+@on_postgres18
 def test_an_image_that_is_not_there_is_an_error(refreshed: Database) -> None:
     done = refreshed.run(sys.executable, "-m", "review", "explain", str(uuid4()))
     assert (done.returncode, "has no image" in done.stderr) == (1, True)
