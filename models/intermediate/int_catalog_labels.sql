@@ -16,6 +16,7 @@ with
 
 images as (
     select * from {{ ref('stg_catalog__images') }}
+    where tags <> '[]'
 ),
 
 labels as (
