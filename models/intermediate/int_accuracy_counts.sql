@@ -3,12 +3,10 @@
         materialized='refilled_table',
         pre_hook=[
             "set local work_mem = '256MB'",
-            "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 1",
+            "set local parallel_setup_cost = 0",
         ]
     )
 }}
-
--- The costs are to have each process hand over counts, not all labels to one that counts them.
 
 with
 
@@ -16,9 +14,8 @@ image_labels as not materialized (
     select * from {{ ref('int_image_labels') }}
 ),
 
-by_accuracy as (
+by_label as (
     select
-        'accuracy' as counted_by,
         provider,
         unnest(accuracies) as accuracy
     from image_labels
@@ -32,13 +29,19 @@ by_image as (
     from image_labels
 ),
 
-to_count as (
-    select * from by_accuracy
-    union all
-    select * from by_image
+-- Each counted by itself, because Postgres counts a union of them in one process.
+labels as (
+    select
+        provider,
+        trunc(accuracy, 4) as accuracy,
+        count(*) as counted,
+        count(*) filter (where accuracy = trunc(accuracy, 4)) as counted_exactly,
+        sum(accuracy) as accuracy_sum
+    from by_label
+    group by 1, 2
 ),
 
-counted as (
+images as (
     select
         counted_by,
         provider,
@@ -46,8 +49,17 @@ counted as (
         count(*) as counted,
         count(*) filter (where accuracy = trunc(accuracy, 4)) as counted_exactly,
         sum(accuracy) as accuracy_sum
-    from to_count
+    from by_image
     group by 1, 2, 3
+),
+
+counted as (
+    select
+        'accuracy' as counted_by,
+        *
+    from labels
+    union all
+    select * from images
 )
 
 select * from counted
