@@ -188,6 +188,7 @@ def test_a_second_run_touches_no_row(sample: Database) -> None:
     assert len(before) == 15_000
 
 
+@on_postgres18
 def test_a_refresh_by_its_selector_leaves_every_relation_in_place(sample: Database) -> None:
     """Guards the views on what is filled anew: dbt drops a table's, and the selector makes none."""
     before = oids(sample)
@@ -195,6 +196,7 @@ def test_a_refresh_by_its_selector_leaves_every_relation_in_place(sample: Databa
     assert oids(sample) == before
 
 
+@on_postgres18
 def test_a_new_response_replaces_the_machine_tags_of_its_image_whole(
     sample: Database, tmp_path: Path
 ) -> None:
@@ -234,6 +236,7 @@ def test_a_file_that_is_forgotten_leaves_the_tags_as_if_it_had_never_been_there(
     assert fetch(sample, tags) == before
 
 
+@on_postgres18
 def test_a_response_that_was_on_its_way_during_a_run_is_in_the_next(
     sample: Database, tmp_path: Path
 ) -> None:
@@ -261,6 +264,7 @@ def test_a_response_that_was_on_its_way_during_a_run_is_in_the_next(
         assert connection.execute(stored, ([late, early],)).fetchone() == (2,)
 
 
+@on_postgres18
 @pytest.mark.parametrize(
     "command",
     [
@@ -281,6 +285,7 @@ def test_a_command_puts_the_policy_in_force(project: Database, command: tuple[st
     assert len(in_force) == 1
 
 
+@on_postgres18
 def test_a_seed_that_fails_leaves_the_earlier_policy_in_force(project: Database) -> None:
     """Half of an edit might show what neither the earlier policy nor the new one shows."""
     policy = "select * from refinery.int_label_policy_in_force"
@@ -298,6 +303,7 @@ def test_a_seed_that_fails_leaves_the_earlier_policy_in_force(project: Database)
             project.build("seed")
 
 
+@on_postgres18
 def test_a_refilled_table_is_made_anew_only_if_its_columns_have_changed(project: Database) -> None:
     tables = ("int_label_policy_in_force", "int_label_accuracy_histogram")
     before = oids(project)
