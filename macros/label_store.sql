@@ -154,7 +154,8 @@ select * from latest
     begin
         loop
             begin
-                perform set_config('lock_timeout', '1s', true);
+                -- Shorter than deadlock_timeout, so that of us and a reader we are who gives way.
+                perform set_config('lock_timeout', '500ms', true);
                 for place in 1 .. cardinality(views) loop
                     execute format(
                         'alter view %s owner to %s',

@@ -342,7 +342,7 @@ def test_of_two_that_fill_a_table_the_second_replaces_what_the_first_did(
 def test_functions_are_deployed_by_dbt_build_alone(project: Database) -> None:
     """Views call them at once: a refresh or a test must not change what shows."""
     function = "refinery.image_accuracies(numeric[])"
-    source = f"select prosrc from pg_proc where oid = '{function}'::regprocedure"  # noqa: S608
+    source = f"select prosrc from pg_proc where oid = '{function}'::regprocedure"  # noqa: S608 - a name from above
     with project.connect() as connection:
         before = connection.execute(source).fetchone()
         connection.execute(

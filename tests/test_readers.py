@@ -42,6 +42,7 @@ def few(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Da
 @pytest.mark.parametrize(
     "commands",
     [
+        ["run"],
         ["build --full-refresh --exclude-resource-types unit_test test"],
         ["run --full-refresh", "run --full-refresh"],
     ],
