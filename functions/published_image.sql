@@ -139,4 +139,5 @@ begin
             order by 1
         );
     end if;
+    return next;
 end

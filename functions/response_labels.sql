@@ -25,4 +25,5 @@ begin
             accuracies := accuracies || accuracy;
         end if;
     end loop;
+    return next;
 end

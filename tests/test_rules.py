@@ -664,8 +664,9 @@ def test_tags_by_every_rule(project: Database, policy: PolicyInUse) -> None:
     assert {decision for *_, decision in decisions.values()} == set(DECISIONS)
 
 
-def test_responses_with_every_problem(project: Database) -> None:
-    outcome = compare(project, POLICIES["odd"], every_response())
+@with_both_policies
+def test_responses_with_every_problem(project: Database, policy: PolicyInUse) -> None:
+    outcome = compare(project, policy, every_response())
     assert set(outcome.rejected.values()) == set(PROBLEMS)
 
 

@@ -60,6 +60,7 @@ def polled(database: Database, queries: tuple[str, ...]) -> Iterator[None]:
 @pytest.mark.parametrize(
     "command",
     [
+        ("seed",),
         ("seed", "--full-refresh"),
         ("build", "--full-refresh", "--select", "resource_type:seed"),
     ],

@@ -131,6 +131,8 @@ shown as (
     cross join lateral {{ function('label_key') }}(spellings.label) as label_key
     where
         spellings.label is not null
+        -- Else what it says of a label could be read as what another says of a longer one.
+        and machine.provider not like '% %'
         and {{ label_policy(['sensitive_labels'], of='policy') }}
         -> label_key ->> 'flag_category' is null
 ),
