@@ -23,7 +23,7 @@ from loader.errors import UserError
 from review.edit import Edit
 
 MACHINE_TAGS = "int_rekognition_labels"
-LABEL_COUNT = ("int_catalog_labels", "int_accuracy_counts", "int_label_accuracy_histogram")
+LABEL_COUNT = ("int_catalog_labels", "int_label_counts")
 LOOKS, UNPREPARED_LOOKS = 2_000, 500
 
 # What dbt reads of the project; the policy's files are edited in a copy.

@@ -35,6 +35,11 @@
     {%- set needed_types = {
         'identifier': ['uuid'], 'provider': ['text', 'character varying'], 'tags': ['jsonb']
     } -%}
+    {%- if var('catalog_changed_at') -%}
+        {%- do needed_types.update({
+            var('catalog_changed_at'): ['timestamp with time zone', 'timestamp without time zone']
+        }) -%}
+    {%- endif -%}
     {%- for needed, allowed in needed_types.items() -%}
         {%- if types.get(needed) not in allowed -%}
             {{ exceptions.raise_compiler_error(

@@ -1,23 +1,25 @@
 {#- Counts are of labels as machines say them. What corrections change in them is counted of the
     images that have a label to correct: no other is read again, and two labels of an image that
     become one count once. -#}
-{% macro correction_counts(corrections) -%}
+{% macro correction_counts(image_labels, corrections) -%}
 with
 
 to_correct as (
     select
+        sign,
         provider,
         names as said_names,
         {{ function('corrected_names') }}(
             names, accuracies, array[cardinality(names)], {{ corrections }}
         ) as names,
         accuracies
-    from {{ ref('int_machine_labels') }}
-    where {{ corrections }} ?| names
+    from {{ image_labels }}
+    where is_of_response and {{ corrections }} ?| names
 ),
 
 labels as (
     select
+        to_correct.sign,
         to_correct.provider,
         label.said_name,
         label.name,
@@ -30,6 +32,7 @@ labels as (
 
 images as (
     select
+        sign,
         provider,
         {{ function('image_accuracies') }}(accuracies) as said_accuracies,
         {{ function('image_accuracies') }}(array(
@@ -48,38 +51,36 @@ changes as (
         said_name as label,
         2 as decimals,
         accuracy,
-        -1 as counted
+        -sign as counted
     from labels
     union all
-    select 'label', provider, name, 2, accuracy, 1
+    select 'label', provider, name, 2, accuracy, sign
     from labels
     where name is not null
     union all
-    select 'accuracy', provider, null, 4, accuracy, -1
+    select 'accuracy', provider, null, 4, accuracy, -sign
     from labels
     where name is null
     union all
-    select unnest({{ kinds_of_image_accuracy() }}), provider, null, 4, unnest(said_accuracies), -1
+    select unnest({{ kinds_of_image_accuracy() }}), provider, null, 4, unnest(said_accuracies), -sign
     from images
     union all
-    select unnest({{ kinds_of_image_accuracy() }}), provider, null, 4, unnest(accuracies), 1
+    select unnest({{ kinds_of_image_accuracy() }}), provider, null, 4, unnest(accuracies), sign
     from images
-),
-
-counted as (
-    select
-        counted_by,
-        provider,
-        label,
-        trunc(accuracy, decimals) as accuracy,
-        sum(counted)::bigint as counted,
-        coalesce(sum(counted) filter (where accuracy = trunc(accuracy, decimals)), 0)::bigint
-            as counted_exactly,
-        trim_scale(sum(counted * accuracy)) as accuracy_sum
-    from changes
-    group by 1, 2, 3, 4
-    having sum(counted) <> 0 or sum(counted * accuracy) <> 0
 )
+
+select
+    counted_by,
+    provider,
+    label,
+    trunc(accuracy, decimals) as accuracy,
+    sum(counted)::bigint as counted,
+    coalesce(sum(counted) filter (where accuracy = trunc(accuracy, decimals)), 0)::bigint
+        as counted_exactly,
+    trim_scale(sum(counted * accuracy)) as accuracy_sum
+from changes
+group by 1, 2, 3, 4
+having sum(counted) <> 0 or sum(counted * accuracy) <> 0
 {%- endmacro %}
 
 {#- In the order of what the function image_accuracies returns. -#}

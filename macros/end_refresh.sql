@@ -1,5 +1,5 @@
 {% macro end_refresh() -%}
-    {%- set counts = 'model.label_refinery.int_label_accuracy_histogram' -%}
+    {%- set counts = 'model.label_refinery.int_label_counts' -%}
     {%- set test = 'test.label_refinery.labels_await_review' -%}
     {%- set is_run = flags.WHICH in ('run', 'build') -%}
     {%- if execute and is_run -%}

@@ -1,6 +1,8 @@
 {% macro label_store(labeller) -%}
 {{ config(materialized='label_store', labeller=labeller) }}
-{%- set format = var('labellers')[labeller] -%}
+{%- set format = var('labellers')[labeller] %}
+-- depends_on: {{ ref('int_label_changes') }}
+
 with
 
 responses as not materialized (
@@ -101,9 +103,12 @@ select * from latest
             create temporary table {{ new }} on commit drop as (
                 {{ sql }}
             );
-            delete from {{ store }} using {{ new }} where {{ store }}.identifier = {{ new }}.identifier;
-            delete from {{ store }} where response_id < 0;
-            insert into {{ store }} ({{ columns }}) select {{ columns }} from {{ new }};
+            insert into {{ new }} (identifier, provider)
+            select marked.identifier, marked.provider from {{ store }} as marked
+            where
+                marked.response_id < 0
+                and not exists (select from {{ new }} as new where new.identifier = marked.identifier);
+            {{ replace_labels(store, new, columns) }}
         {%- else -%}
             create table {{ table }} as (
                 {{ sql }}
@@ -111,6 +116,7 @@ select * from latest
             create unique index on {{ table }} (identifier);
             create index on {{ table }} (response_id);
             analyze {{ table }};
+            {{ note_that_all_labels_change() }}
             {% if is_there %}{{ change_over(store, table) }}{% endif %}
         {%- endif %}
         {{ note_what_is_read(store, labeller) }}

@@ -33,16 +33,31 @@
     in share mode
 {%- endmacro %}
 
-{#- By the seeded corrections, before they are in force. Not in the graph, as the counts stand on what is. -#}
+{#- By the seeded corrections, before they are in force. Not in the graph, as the counts stand on what is.
+    What a killed refresh has left to count would be counted by the earlier ones: then all is. -#}
 {% macro refill_correction_counts() -%}
     {%- if execute -%}
-        {%- set counts = made('int_correction_counts') -%}
+        {%- set counts = made('int_label_counts') -%}
         {%- set seeded_counts = made('int_seeded_correction_counts') -%}
-        {%- if counts is not none and seeded_counts is not none -%}
+        {%- set changes = made('int_label_changes') -%}
+        {%- if counts is not none and seeded_counts is not none and corrections_have_changed() -%}
+            {%- set columns = 'counted_by, provider, label, accuracy, counted, counted_exactly, accuracy_sum' -%}
+            lock table {{ changes }} in share row exclusive mode;
             create temporary table correction_counts on commit drop as select * from {{ seeded_counts }};
-            {{ refill(counts, 'correction_counts') }}
+            delete from {{ counts }} where is_correction;
+            insert into {{ counts }} (is_correction, example_identifiers, {{ columns }})
+            select true, '{}', {{ columns }} from correction_counts;
+            insert into {{ changes }} select where exists (select from {{ changes }});
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro corrections_have_changed() -%}
+    {{ return(run_query(
+        "select in_force.label_corrections <> seeded.label_corrections from "
+        ~ made('int_label_policy_in_force') ~ " as in_force cross join "
+        ~ made('int_seeded_label_policy') ~ " as seeded"
+    )[0][0]) }}
 {%- endmacro %}
 
 {% macro made(model) -%}

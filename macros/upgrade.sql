@@ -19,6 +19,10 @@
             {%- do adapter.rename_relation(earlier, store) -%}
         {%- endif -%}
     {%- endif -%}
+    {%- set catalog_labels = ref('int_catalog_labels') -%}
+    {%- if execute and flags.WHICH == 'build' and load_relation(catalog_labels) is not none -%}
+        alter table {{ catalog_labels }} add column if not exists changed_at timestamptz, set logged;
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro drop_what_earlier_versions_left() -%}
@@ -33,7 +37,9 @@
         ~ " and exists (select from " ~ of_the_loader('rekognition_responses') ~ " as response"
         ~ " where response.response_id = stored.response_id);"
         ~ "drop view if exists " ~ schema ~ ".int_folded_label_policy, " ~ schema ~ ".int_label_rules;"
-        ~ "drop table if exists " ~ schema ~ ".int_label_policy, " ~ schema ~ ".label_accuracy_histogram;"
+        ~ "drop table if exists " ~ schema ~ ".int_label_policy, " ~ schema ~ ".label_accuracy_histogram, "
+        ~ schema ~ ".int_label_accuracy_histogram, " ~ schema ~ ".int_accuracy_counts, "
+        ~ schema ~ ".int_correction_counts;"
         ~ "drop function if exists " ~ [
             schema ~ '.extract_labels(jsonb, jsonb)',
             schema ~ '.store_label_policy()',

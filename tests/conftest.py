@@ -32,8 +32,8 @@ for name in ("MAKEFLAGS", "MAKELEVEL"):
 PUT_IN_FORCE = """
 create temporary table correction_counts on commit drop as
 select * from refinery.int_seeded_correction_counts;
-delete from refinery.int_correction_counts;
-insert into refinery.int_correction_counts select * from correction_counts;
+delete from refinery.int_label_counts where is_correction;
+insert into refinery.int_label_counts select true, *, '{}' from correction_counts;
 drop table correction_counts;
 delete from refinery.int_label_policy_in_force;
 insert into refinery.int_label_policy_in_force select * from refinery.int_seeded_label_policy;

@@ -17,6 +17,7 @@ import pytest
 from conftest import Database, fresh_database
 from loads import LONGEST_WAIT_SECONDS, fetch, on_one_version, write
 from psycopg import sql
+from recount import RECOUNT, miscounted
 
 from loader.connect import PROJECT
 from trial.server import Server
@@ -61,113 +62,6 @@ $$ begin perform pg_sleep(0.2); return null; end $$
 SLOW_TABLE = """
 create trigger wait before insert on refinery.{} for each statement execute function catalog.wait()
 """
-# Views called as what they count again.
-RECOUNT = """
-create schema recount;
-
-create view recount.label as
-select identifier, provider, unnest(names) as name, unnest(accuracies) as accuracy
-from refinery.int_rekognition_labels
-union all
-select image.identifier, tag ->> 'provider', tag ->> 'name', (tag ->> 'accuracy')::numeric
-from catalog.image
-cross join jsonb_array_elements(tags) as tag
-left join refinery.int_rekognition_labels as machine using (identifier)
-where tag ->> 'provider' <> image.provider
-and tag ->> 'provider' is distinct from machine.provider;
-
-create view recount.image as
-select
-    provider,
-    identifier,
-    avg(accuracy) as mean,
-    (
-        percentile_disc(0.5) within group (order by accuracy)
-        + percentile_disc(0.5) within group (order by accuracy desc)
-    ) / 2 as median,
-    max(accuracy) as highest
-from recount.label group by 1, 2
-union all
-select provider, identifier, null, null, null
-from refinery.int_rekognition_labels where names = '{}';
-
-create view recount.int_catalog_labels as
-select
-    image.identifier,
-    tag ->> 'provider' as provider,
-    array_agg(tag ->> 'name') as names,
-    array_agg((tag ->> 'accuracy')::numeric) as accuracies
-from catalog.image cross join jsonb_array_elements(tags) as tag
-where tag ->> 'provider' <> image.provider
-group by 1, 2;
-
-create view recount.int_accuracy_counts as
-select
-    counted_by,
-    provider,
-    trunc(accuracy, 4) as accuracy,
-    count(*) as counted,
-    count(*) filter (where accuracy = trunc(accuracy, 4)) as counted_exactly,
-    sum(accuracy) as accuracy_sum
-from (
-    select 'accuracy', provider, accuracy from recount.label
-    union all
-    select 'image_accuracy', provider, mean from recount.image
-    union all
-    select 'image_median', provider, median from recount.image
-    union all
-    select 'image_highest', provider, highest from recount.image
-) as counted (counted_by, provider, accuracy) group by 1, 2, 3;
-
-create view recount.int_label_accuracy_histogram as
-select
-    provider,
-    name as label,
-    trunc(accuracy, 2) as accuracy_bin,
-    count(*) as images,
-    sum(accuracy) as accuracy_sum,
-    case
-        when name in ('Air Fryer', 'Bucket Hat')
-        then (array_agg(identifier order by identifier))[:3]
-        else '{}'
-    end as example_identifiers
-from recount.label group by 1, 2, 3;
-
-create view recount.label_summary as
-select *
-from (
-    select provider, count(*) as images, percentile_disc(0.5) within group (
-        order by trunc(median, 4)
-    ) as median_image_accuracy
-    from recount.image group by 1
-) as image
-inner join (
-    select
-        provider,
-        count(*) as labels,
-        count(*) filter (where accuracy >= 0.9) as high_labels,
-        count(*) filter (where accuracy > 0.9) as above_labels,
-        percentile_disc(0.5) within group (order by trunc(accuracy, 4)) as median_accuracy
-    from recount.label group by 1
-) as label using (provider);
-
-create view recount.int_label_policy_in_force as
-select * from refinery.int_seeded_label_policy;
-
-create view recount.int_rekognition_labels as
-select distinct on (identifier)
-    (document ->> 'image_uuid')::uuid as identifier,
-    array(
-        select label ->> 'Name' from jsonb_array_elements(document #> '{response,Labels}') as label
-    ) as names,
-    array(
-        select (label ->> 'Confidence')::numeric * 0.01
-        from jsonb_array_elements(document #> '{response,Labels}') as label
-    ) as accuracies,
-    response_id
-from raw.rekognition_responses
-order by identifier, response_id desc;
-"""
 REFRESHES = "select invocation_id from refinery.refreshes"
 BROKEN_CHAIN = """
 select * from (
@@ -183,10 +77,13 @@ where
     or last_response_id < id_of_row_before
 """
 COUNTS = (
-    *("int_catalog_labels", "int_accuracy_counts", "int_label_accuracy_histogram"),
-    *("label_summary", "int_label_policy_in_force"),
+    *("int_catalog_labels", "int_corrected_counts", "label_summary"),
+    "int_label_policy_in_force",
 )
-FILLED = ("int_rekognition_labels", *(name for name in COUNTS if name.startswith("int_")))
+FILLED = (
+    *("int_rekognition_labels", "int_catalog_labels", "int_label_counts", "int_label_changes"),
+    "int_label_policy_in_force",
+)
 
 
 @pytest.fixture(scope="module")
@@ -255,22 +152,3 @@ def start(
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-def miscounted(database: Database, *tables: str) -> list[tuple[str, tuple[object, ...]]]:
-    """Return each row that is in a table or in its recount, and not in both."""
-    found = []
-    for table in tables:
-        names = fetch(
-            database,
-            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0",
-            f"recount.{table}",
-        )
-        columns = sql.SQL(", ").join(sql.Identifier(name) for (name,) in names)
-        there, again = (
-            sql.SQL("(select {} from {})").format(columns, sql.Identifier(schema, table))
-            for schema in ("refinery", "recount")
-        )
-        difference = sql.SQL("({0} except all {1}) union all ({1} except all {0})")
-        found += [(table, row) for row in fetch(database, difference.format(there, again))]
-    return found

@@ -98,8 +98,8 @@ def test_a_full_refresh_keeps_the_history(sample: Database) -> None:
     "command",
     [
         ("run", "--selector", "refresh"),
-        ("build", "--select", "int_label_accuracy_histogram"),
-        ("build", "--select", "int_label_accuracy_histogram", "labels_await_review"),
+        ("build", "--select", "int_label_counts"),
+        ("build", "--select", "int_label_counts", "labels_await_review"),
     ],
     ids=" ".join,
 )

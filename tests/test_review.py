@@ -173,7 +173,7 @@ def test_the_queue_holds_what_nobody_has_reviewed(
 
 @on_postgres18
 def test_a_second_refresh_counts_the_same(refreshed: Database) -> None:
-    everything = "select * from refinery.int_label_accuracy_histogram order by 1, 2, 3"
+    everything = "select * from refinery.int_label_counts order by 1, 2, 3, 4, 5"
     before = fetch(refreshed, everything)
     refreshed.build("run", "--selector", "refresh")
     assert fetch(refreshed, everything) == before
@@ -373,16 +373,14 @@ def test_an_explanation_is_as_many_lines_as_it_says() -> None:
 def test_no_label_in_the_review_queue_steers_the_terminal(refreshed: Database) -> None:
     with refreshed.connect() as connection:
         connection.execute(
-            "insert into refinery.int_label_accuracy_histogram values"
-            " ('rekognition', %s, 0.99, 1000, 990, '{}')",
+            "insert into refinery.int_label_counts values"
+            " (false, 'label', 'rekognition', %s, 0.99, 1000, null, 990, '{}')",
             (ODD,),
         )
         try:
             done = refreshed.dbt("test", "--select", "labels_await_review")
         finally:
-            connection.execute(
-                "delete from refinery.int_label_accuracy_histogram where label = %s", (ODD,)
-            )
+            connection.execute("delete from refinery.int_label_counts where label = %s", (ODD,))
     (queue,) = (line for line in done.stdout.split("\n") if "that await review" in line)
     assert f": {printable(ODD)} (1000), " in queue
     assert f", {UNKNOWN_LABEL} (" in queue

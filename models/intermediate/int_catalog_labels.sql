@@ -1,32 +1,105 @@
 {{
     config(
-        materialized='refilled_table',
-        unlogged=true,
+        materialized='incremental',
+        incremental_strategy='replace_labels',
+        full_refresh=false,
         pre_hook=[
             "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 0",
+            "{% if is_incremental() %}lock table {{ this }} in share row exclusive mode{% endif %}",
         ],
-        post_hook="analyze {{ this }}"
+        post_hook="create index if not exists int_catalog_labels_identifier on {{ this }} (identifier)"
     )
 }}
+{%- set changed_at = var('catalog_changed_at') %}
+{%- set reads_all = not changed_at or not is_incremental() or flags.FULL_REFRESH %}
+-- depends_on: {{ ref('int_label_changes') }}
 
--- Stored, though it is read only by the two counts after it: reading the catalog's tags is most of
--- their work, and needs no machine labels, so that it is done beside the stores.
+-- Stored, though only the count reads it: reading the catalog's tags is most of its work. A refresh
+-- gets what has changed of it, see macros/replace_labels.sql; what is gone has no names.
 
 with
 
 images as (
-    select * from {{ ref('stg_catalog__images') }}
-    where tags <> '[]'
+    select
+        *,
+        {{ '"' ~ changed_at ~ '"' if changed_at else 'null' }}::timestamptz as changed_at
+    from {{ ref('stg_catalog__images') }}
 ),
 
-labels as (
-    select
-        images.identifier,
-        found.provider,
-        found.names,
-        found.accuracies
-    from images
-    cross join lateral {{ function('catalog_labels') }}(images.tags, images.provider) as found
-)
+{% if is_incremental() %}
+    stored as (
+        select * from {{ this }}
+    ),
 
-select * from labels
+    -- Of the last hour once more: a change is dated when its transaction begins, and seen when it
+    -- ends.
+    images_read as (
+        select * from images
+        {% if not reads_all %}
+            where
+                changed_at >= (
+                    select coalesce(max(stored.changed_at) - interval '1 hour', '-infinity')
+                    from stored
+                )
+        {% endif %}
+    ),
+
+    labels as (
+        select
+            images_read.identifier,
+            found.provider,
+            found.names,
+            found.accuracies,
+            images_read.changed_at
+        from images_read
+        cross join
+            lateral {{ function('catalog_labels') }}(
+                images_read.tags, images_read.provider
+            ) as found
+    ),
+
+    -- All of them, or an image that is no more in the catalog would stay.
+    stored_before as (
+        select * from stored
+        {% if not reads_all %}
+            where identifier in (select images_read.identifier from images_read)
+        {% endif %}
+    ),
+
+    changed as (
+        select
+            coalesce(labels.identifier, before.identifier) as identifier,
+            case when labels.identifier is null then before.provider else labels.provider end
+                as provider,
+            labels.names,
+            labels.accuracies,
+            labels.changed_at
+        from labels
+        full join stored_before as before
+            on
+                labels.identifier = before.identifier
+                and (
+                    labels.provider = before.provider
+                    or num_nonnulls(labels.provider, before.provider) = 0
+                )
+        where
+            (labels.names, labels.accuracies, labels.changed_at)
+            is distinct from (before.names, before.accuracies, before.changed_at)
+    )
+
+    select * from changed
+{% else %}
+    labels as (
+        select
+            images.identifier,
+            found.provider,
+            found.names,
+            found.accuracies,
+            images.changed_at
+        from images
+        cross join lateral {{ function('catalog_labels') }}(images.tags, images.provider) as found
+        where images.tags <> '[]'
+    )
+
+    select * from labels
+{% endif %}

@@ -5,7 +5,8 @@ machine_labels as not materialized (
         identifier,
         provider,
         names,
-        accuracies
+        accuracies,
+        true as is_of_response
     from {{ ref('int_machine_labels') }}
 ),
 
@@ -14,7 +15,8 @@ catalog_labels as (
         identifier,
         provider,
         names,
-        accuracies
+        accuracies,
+        false as is_of_response
     from {{ ref('int_catalog_labels') }}
 ),
 

@@ -1,8 +1,4 @@
-{{
-    correction_counts(
-        label_policy(['label_corrections'], of=ref('int_seeded_label_policy'))
-    )
-}},
+with
 
 -- Nothing is read of the images if it would be the same.
 policies as (
@@ -11,12 +7,37 @@ policies as (
     cross join {{ ref('int_seeded_label_policy') }} as seeded
 ),
 
+image_labels as (
+    select
+        *,
+        1 as sign,
+        true as is_of_response
+    from {{ ref('int_machine_labels') }}
+    where not (select policies.are_equal from policies)
+),
+
+counted as (
+    {{
+        correction_counts(
+            'image_labels',
+            label_policy(['label_corrections'], of=ref('int_seeded_label_policy'))
+        )
+    }}
+),
+
 seeded as (
-    select * from {{ ref('int_correction_counts') }}
-    where (select policies.are_equal from policies)
+    select
+        counted_by,
+        provider,
+        label,
+        accuracy,
+        counted,
+        counted_exactly,
+        accuracy_sum
+    from {{ ref('int_label_counts') }}
+    where is_correction and (select policies.are_equal from policies)
     union all
     select * from counted
-    where not (select policies.are_equal from policies)
 )
 
 select * from seeded

@@ -1,5 +1,14 @@
 with
 
+counts as (
+    select * from {{ ref('int_label_counts') }}
+    where counted_by = 'label'
+),
+
+decided as (
+    {{ labels_by_policy('counts') }}
+),
+
 labels as (
     select
         provider,
@@ -8,7 +17,7 @@ labels as (
         images_at_minimum_accuracy,
         mean_accuracy,
         decision
-    from {{ ref('int_labels_by_policy') }}
+    from decided
     where images > 0
 )
 

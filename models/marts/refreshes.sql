@@ -37,8 +37,8 @@ new as (
 
 counted as (
     select coalesce(sum(counted), 0) as images
-    from {{ ref('int_accuracy_counts') }}
-    where counted_by = 'image_accuracy'
+    from {{ ref('int_label_counts') }}
+    where counted_by = 'image_accuracy' and not is_correction
 ),
 
 published as (

@@ -8,11 +8,11 @@ labels as (
     where decision <> 'denied_pattern'
 ),
 
-histogram as (
+counts as (
     select
         {{ function('label_key') }}(label) as label_key,
         unnest(example_identifiers) as identifier
-    from {{ ref('int_label_accuracy_histogram') }}
+    from {{ ref('int_label_counts') }}
 ),
 
 unreviewed as (
@@ -35,7 +35,7 @@ examples as (
     select
         label_key,
         (array_agg(distinct identifier order by identifier))[:3] as example_identifiers
-    from histogram
+    from counts
     group by label_key
 ),
 

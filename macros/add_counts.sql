@@ -1,0 +1,36 @@
+{#- Adds counts, which may be below 0, to those of the table. -#}
+{% macro get_incremental_add_counts_sql(arguments) -%}
+    {%- set counts = arguments.target_relation -%}
+    {%- set changes = ref('int_label_changes') -%}
+    delete from {{ counts }}
+    where exists (select from {{ changes }} where identifier is null);
+    -- An example may have the label no more, or has it still and is added again.
+    with examples as (
+        select counts.ctid as place, example.identifier, changed.identifier is null as stays
+        from {{ counts }} as counts
+        cross join unnest(counts.example_identifiers) as example (identifier)
+        left join (select distinct identifier, provider from {{ changes }}) as changed
+            on example.identifier = changed.identifier and counts.provider is not distinct from changed.provider
+    ),
+    remaining as (
+        select place, coalesce(array_agg(identifier order by identifier) filter (where stays), '{}') as identifiers
+        from examples group by place having not bool_and(stays)
+    )
+    update {{ counts }} as counts set example_identifiers = remaining.identifiers
+    from remaining where counts.ctid = remaining.place;
+    insert into {{ counts }} as counts
+    select
+        is_correction, counted_by, provider, label, accuracy,
+        sum(counted), sum(counted_exactly), sum(accuracy_sum), max(example_identifiers)
+    from {{ arguments.temp_relation }}
+    group by 1, 2, 3, 4, 5
+    on conflict (is_correction, counted_by, provider, label, accuracy) do update
+    set
+        counted = counts.counted + excluded.counted,
+        counted_exactly = counts.counted_exactly + excluded.counted_exactly,
+        accuracy_sum = counts.accuracy_sum + excluded.accuracy_sum,
+        example_identifiers = {{ function('merge_smallest_three') }}(
+            counts.example_identifiers, excluded.example_identifiers
+        );
+    delete from {{ counts }} where counted = 0 and coalesce(accuracy_sum, 0) = 0;
+{%- endmacro %}
