@@ -47,6 +47,7 @@
             schema ~ '.published_tags(' ~ of_0_1 ~ ', numeric)',
             schema ~ '.sensitivity(' ~ of_0_1 ~ ', numeric, jsonb)',
             schema ~ '.response_labels(jsonb, jsonb)',
+            schema ~ '.response_labels(jsonb, text, text, numeric)',
             schema ~ '.response_label_accuracy(jsonb)',
             schema ~ '.mean(numeric[])',
             schema ~ '.merged_tags(' ~ image ~ ')',
