@@ -137,8 +137,8 @@ def test_every_function_is_described_and_outlives_a_renamed_database(sample: Dat
     [
         (
             "refresh",
-            {"int_rekognition_labels", "int_label_policy_in_force", "refreshes"},
-            {"published_images", "int_seeded_label_policy", "included_labels"},
+            {"int_rekognition_labels", "int_label_counts", "refreshes"},
+            {"published_images", "int_label_policy_in_force", "included_labels"},
         ),
         (
             "policy",
