@@ -8,18 +8,19 @@ from importlib.util import find_spec
 import click
 
 from benchmarks import with_dlt
-from benchmarks.contestants import BIN, CATALOG, Contestant
+from benchmarks.contestants import CATALOG, Contestant, dbt
 from benchmarks.databases import MAINTENANCE, create, create_catalog, drop, running_server, use
 from benchmarks.floor import FLOOR
 from benchmarks.inputs import Inputs
-from benchmarks.measure import ServerClock, measure, succeed
-from benchmarks.ours import OURS, load
+from benchmarks.measure import ServerClock, Usage, measure, succeed
+from benchmarks.ours import OURS, WITHOUT_COUNT, load
 from benchmarks.refreshes import (
     DbtRun,
     Refresh,
     measure_afterwards,
     measure_policy_edit,
     own_dbt_folder,
+    refresh,
 )
 from benchmarks.report import (
     NOTES,
@@ -41,12 +42,13 @@ from loader.errors import Commands, UserError
 
 log = logging.getLogger("benchmarks")
 
-# Ours first: the others are compared with it, and the floor begins with its database.
-CONTESTANTS = (OURS, FLOOR, DROPPING, KEEPING, ROW_BY_ROW)
+# The others are compared with the first; the floor begins with the database of ours.
+CONTESTANTS = (WITHOUT_COUNT, OURS, FLOOR, DROPPING, KEEPING, ROW_BY_ROW)
 DLT = "dlt"
 DLT_IMAGES = 50_000
+PAIRS = 5
 GROWTH = {50_000: 3, 200_000: 3, 800_000: 1}  # images: rounds
-
+GROWING = (WITHOUT_COUNT, OURS, DROPPING, KEEPING)
 
 NAMES = [*(contestant.name for contestant in CONTESTANTS), DLT]
 
@@ -54,7 +56,9 @@ NAMES = [*(contestant.name for contestant in CONTESTANTS), DLT]
 @click.group(cls=Commands, invoke_without_command=True)
 @click.option("--images", default=200_000, show_default=True, help="Images that are labelled.")
 @click.option("--rounds", default=3, show_default=True, help="Row by row has one.")
-@click.option("--growth", is_flag=True, help="Ours alone, at 50,000, 200,000 and 800,000 images.")
+@click.option(
+    "--growth", is_flag=True, help="Ours and DuckDB, at 50,000, 200,000 and 800,000 images."
+)
 @click.option(
     "--only", type=click.Choice(NAMES), multiple=True, default=NAMES, help="Repeatable; all."
 )
@@ -62,7 +66,7 @@ def main(images: int, rounds: int, growth: bool, only: Sequence[str]) -> None:
     """Measure Label Refinery beside other ways to the same result, and print a Markdown report."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     if growth:
-        measure_growth(GROWTH)
+        measure_growth(GROWTH, [c for c in GROWING if c is OURS or c.name in only])
     else:
         chosen = [c for c in CONTESTANTS if c is OURS or c.name in only]
         compare(chosen, images, rounds, with_dlt_too=DLT in only)
@@ -86,9 +90,10 @@ def compare(
             use(OURS.database)
             log.info("Policy edit, looks at images, refreshes")
             afterwards = measure_afterwards(inputs, connections, clock)
-            first = Refresh(last["load"], afterwards.all_machine_tags, last["dbt"], run)
-            reached = targets(records, first, afterwards)
-            reached.append(Target("time per image from 50 k to 800 k", "grows by under 10 %"))
+            first = Refresh(last["load"], last["dbt"], run)
+            loads = compare_with_copy(inputs, connections, clock) if FLOOR in contestants else []
+            reached = targets(records, first, afterwards, loads)
+            reached.append(Target("time per image from 50 k to 800 k", "does not grow"))
             print(
                 f"## {images:,} images labelled, {2 * images:,} in the catalog",
                 machine(),
@@ -105,8 +110,10 @@ def compare(
             clean_up()
 
 
-def measure_growth(sizes: dict[int, int]) -> None:
-    """Run ours at several sizes and print how the time grows."""
+def measure_growth(sizes: dict[int, int], contestants: Sequence[Contestant]) -> None:
+    """Run ours and DuckDB at several sizes and print how the time grows."""
+    if {DROPPING, KEEPING} & set(contestants):
+        require("duckdb")
     connections = os.cpu_count() or 1
     found = []
     with running_server() as clock, own_dbt_folder():
@@ -116,12 +123,31 @@ def measure_growth(sizes: dict[int, int]) -> None:
             try:
                 create_catalog(inputs)
                 parse_project()
-                record = run_rounds([OURS], inputs, connections, rounds, clock)[OURS.name]
+                records = run_rounds(contestants, inputs, connections, rounds, clock)
                 use(OURS.database)
-                found.append(Size(inputs, record, measure_policy_edit(clock)))
+                policy_edit = measure_policy_edit(clock)
+                refresh(inputs.new_labels, connections, clock)
+                nothing_new = refresh(inputs.new_labels, connections, clock)
+                found.append(Size(inputs, records, policy_edit, nothing_new))
             finally:
                 clean_up()
-        print("## Growth", machine(), growth_report(found), sep="\n\n", flush=True)
+        print("## Growth", machine(), growth_report(found, contestants), sep="\n\n", flush=True)
+
+
+def compare_with_copy(
+    inputs: Inputs, connections: int, clock: ServerClock
+) -> list[tuple[Usage, Usage]]:
+    """Return what the loader took, and bare COPY right after it, in several pairs."""
+    pairs = []
+    for _ in range(PAIRS):
+        loads = []
+        for contestant in (OURS, FLOOR):
+            create(OURS.database, "template1")
+            use(OURS.database)
+            succeed(OURS.steps(inputs, connections)["init"])
+            loads.append(measure(contestant.steps(inputs, connections)["load"], clock))
+        pairs.append((loads[0], loads[1]))
+    return pairs
 
 
 def compare_loads(images: int, connections: int, clock: ServerClock) -> str:
@@ -152,7 +178,7 @@ def clean_up() -> None:
 def parse_project() -> None:
     """Let dbt parse the project, as it has in each run but a user's first."""
     use(OURS.database)  # it parses anew if what profiles.yml reads has changed
-    succeed([BIN / "dbt", "parse"])
+    succeed(dbt("parse"))
 
 
 def require(*packages: str) -> None:

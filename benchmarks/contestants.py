@@ -10,6 +10,7 @@ from benchmarks.measure import Command
 
 BIN = Path(sys.executable).parent
 CATALOG = "benchmark_catalog"
+CHANGED_AT = "updated_on"
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,17 @@ class Contestant:
     machine_labels: str | None
     template: str = CATALOG
     most_rounds: int = 3
+    database_of: str | None = None  # dbt parses the project anew for another
 
     @property
     def database(self) -> str:
         """The name of its database, dropped and made anew for each run."""
-        return f"benchmark_{self.name}"
+        return f"benchmark_{self.database_of or self.name}"
+
+
+def dbt(command: str, *arguments: str | Path) -> Command:
+    """Return a dbt command, with the catalog's column of changes named as a user would."""
+    return [BIN / "dbt", command, *arguments, "--vars", f"catalog_changed_at: {CHANGED_AT}"]
 
 
 def python(module: str, *arguments: str | Path) -> Command:

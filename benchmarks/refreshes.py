@@ -14,16 +14,15 @@ from statistics import median, quantiles
 
 import psycopg
 
-from benchmarks.contestants import BIN
-from benchmarks.inputs import Inputs
-from benchmarks.measure import ServerClock, Usage, measure, succeed
-from benchmarks.ours import REFRESH, load
+from benchmarks.contestants import dbt
+from benchmarks.inputs import NEW_PERCENT, Inputs
+from benchmarks.measure import Command, ServerClock, Usage, measure, succeed
+from benchmarks.ours import COUNT, REFRESH, load
 from loader.connect import PROJECT, connect
 from loader.errors import UserError
 from review.edit import Edit
 
-MACHINE_TAGS = "int_rekognition_labels"
-LABEL_COUNT = ("int_catalog_labels", "int_label_counts")
+STORED = ("int_rekognition_labels", *COUNT)
 LOOKS, UNPREPARED_LOOKS = 2_000, 500
 
 # What dbt reads of the project; the policy's files are edited in a copy.
@@ -31,6 +30,13 @@ PROJECT_PARTS = (
     *("dbt_project.yml", "profiles.yml", "selectors.yml"),
     *("functions", "macros", "models", "seeds", "tests"),
 )
+CHANGE = """
+update catalog.image
+set
+    tags = tags || '[{"name": "Changed", "provider": "clarifai", "accuracy": 0.95}]',
+    updated_on = now()
+where jsonb_typeof(tags) = 'array' and abs(hashtext(identifier::text)) %% 100 < %s
+"""
 EDITED_LABEL = "Nature"
 SHOWS_LABEL = "select tags @> %s::jsonb from refinery.published_images where identifier = %s"
 ONE_THAT_SHOWS_IT = "select identifier from published where tags @> %s::jsonb limit 1"
@@ -71,34 +77,24 @@ class DbtRun:
         begins, ends = zip(*self.nodes.values(), strict=True)
         return (max(ends) - min(begins)).total_seconds()
 
-    @property
-    def label_count(self) -> float:
-        """The seconds of the label count."""
-        return self.seconds(*LABEL_COUNT)
-
 
 @dataclass(frozen=True)
 class Refresh:
-    """A load and a `dbt run`, the first or a later one.
-
-    The seconds of machine_tags are those that it takes alone: in a whole run the label count begins
-    beside it, which is shown apart.
-    """
+    """A load and a `dbt run`, the first or a later one."""
 
     load: Usage
-    machine_tags: float
     dbt: Usage
     run: DbtRun
 
     @property
     def start_up(self) -> float:
-        """The seconds that dbt takes before its first model and after its last."""
+        """The seconds that dbt takes before its first hook and after its last."""
         return self.dbt.wall - self.run.span
 
     @property
-    def counted(self) -> float:
-        """The seconds of the load and of machine_tags."""
-        return self.load.wall + self.machine_tags
+    def without_start_up(self) -> float:
+        """The seconds of the load and of all that dbt does."""
+        return self.load.wall + self.run.span
 
 
 @dataclass(frozen=True)
@@ -114,13 +110,13 @@ class Afterwards:
     """All that is measured on a database that ours has built."""
 
     new_responses: Refresh
+    changed_rows: Refresh  # of the catalog
     nothing_new: Refresh
-    rows_written: tuple[int, int]  # by the one, by the other
+    rows_written: int  # by the last
     policy_edit: float
     prepared: Percentiles
     unprepared: Percentiles
     labels: float
-    all_machine_tags: float  # made anew, alone
 
 
 @contextmanager
@@ -137,46 +133,44 @@ def measure_afterwards(inputs: Inputs, connections: int, clock: ServerClock) -> 
     prepared = measure_looks(LOOKS, is_prepared=None)
     unprepared = measure_looks(UNPREPARED_LOOKS, is_prepared=False)
     labels = measure_labels()
-    at_first = rows_written()
     new_responses = refresh(inputs.new_labels, connections, clock)
-    between = rows_written()
+    change_catalog()
+    changed_rows = refresh(inputs.new_labels, connections, clock)
+    before = rows_written()
     nothing_new = refresh(inputs.new_labels, connections, clock)
     return Afterwards(
         new_responses,
+        changed_rows,
         nothing_new,
-        (between - at_first, rows_written() - between),
+        rows_written() - before,
         policy_edit,
         prepared,
         unprepared,
         labels,
-        machine_tags_alone("--full-refresh"),
     )
 
 
 def refresh(labels: Path, connections: int, clock: ServerClock) -> Refresh:
-    """Load a file, run the store of machine_tags alone, then all that a refresh runs.
-
-    The last finds the responses in the store already, so that its time is without theirs.
-    """
+    """Load a file and run all that a refresh runs."""
     loaded = measure(load(labels, connections), clock)
-    alone = machine_tags_alone()
-    return Refresh(loaded, alone, measure(REFRESH, clock), DbtRun.last())
+    return Refresh(loaded, measure(REFRESH, clock), DbtRun.last())
 
 
-def machine_tags_alone(*options: str) -> float:
-    """Return the seconds of the store of machine_tags, run alone; with --full-refresh all of it."""
-    succeed([BIN / "dbt", "run", "--select", MACHINE_TAGS, *options])
-    return DbtRun.last().seconds(MACHINE_TAGS)
+def change_catalog() -> None:
+    """Change some rows of the catalog, and their tags, as its own ingestion would."""
+    with connect() as connection:
+        connection.execute(CHANGE, (NEW_PERCENT,))
 
 
 def rows_written() -> int:
-    """Return how many rows of the store of machine_tags were ever inserted, updated or deleted."""
+    """Return how many rows of what a refresh fills were ever inserted, updated or deleted."""
     with connect() as connection:
         (written,) = connection.execute(
             """
-            select n_tup_ins + n_tup_upd + n_tup_del from pg_stat_user_tables
-            where relid = 'refinery.int_rekognition_labels'::regclass
-            """
+            select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables
+            where schemaname = 'refinery' and relname = any(%s)
+            """,
+            (list(STORED),),
         ).fetchone() or (0,)
     return int(written)
 
@@ -196,7 +190,7 @@ def measure_policy_edit(clock: ServerClock) -> float:
         if connection.execute(SHOWS_LABEL, (tag, image)).fetchone() != (False,):
             raise UserError(f"{EDITED_LABEL} was excluded, and is still shown")
         seconds = edited.wall + time.perf_counter() - began
-    succeed([BIN / "dbt", "seed"])
+    succeed(dbt("seed"))
     return seconds
 
 
@@ -207,10 +201,10 @@ class Seed:
     folder: Path
 
     @property
-    def command(self) -> list[str | Path]:
+    def command(self) -> Command:
         """The command; what dbt has parsed is kept beside the copy."""
         where = ["--project-dir", self.folder, "--profiles-dir", self.folder]
-        return [BIN / "dbt", "seed", *where, "--target-path", self.folder / "target"]
+        return dbt("seed", *where, "--target-path", self.folder / "target")
 
 
 @contextmanager

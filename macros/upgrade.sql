@@ -20,8 +20,9 @@
         {%- endif -%}
     {%- endif -%}
     {%- set catalog_labels = ref('int_catalog_labels') -%}
-    {%- if execute and flags.WHICH == 'build' and load_relation(catalog_labels) is not none -%}
-        alter table {{ catalog_labels }} add column if not exists changed_at timestamptz, set logged;
+    {%- if execute and flags.WHICH == 'build' and load_relation(catalog_labels) is not none
+        and 'read_until' not in adapter.get_columns_in_relation(catalog_labels) | map(attribute='name') -%}
+        alter table {{ catalog_labels }} add column read_until timestamptz, set logged;
     {%- endif -%}
 {%- endmacro %}
 

@@ -11,6 +11,11 @@
     )
 }}
 {%- set changed_at = var('catalog_changed_at') %}
+{#- But for the last hour: a change is dated when its transaction begins, and seen when it ends. #}
+{%- set read_until %}
+least((select max(latest."{{ changed_at }}") from images as latest), now() - interval '1 hour')
+{%- endset %}
+{%- if not changed_at %}{% set read_until = 'null::timestamptz' %}{% endif %}
 {%- set reads_all = not changed_at or not is_incremental() or flags.FULL_REFRESH %}
 -- depends_on: {{ ref('int_label_changes') }}
 
@@ -19,11 +24,8 @@
 
 with
 
-images as (
-    select
-        *,
-        {{ '"' ~ changed_at ~ '"' if changed_at else 'null' }}::timestamptz as changed_at
-    from {{ ref('stg_catalog__images') }}
+images as not materialized (
+    select * from {{ ref('stg_catalog__images') }}
 ),
 
 {% if is_incremental() %}
@@ -31,15 +33,12 @@ images as (
         select * from {{ this }}
     ),
 
-    -- Of the last hour once more: a change is dated when its transaction begins, and seen when it
-    -- ends.
     images_read as (
         select * from images
         {% if not reads_all %}
             where
-                changed_at >= (
-                    select coalesce(max(stored.changed_at) - interval '1 hour', '-infinity')
-                    from stored
+                "{{ changed_at }}" > (
+                    select coalesce(max(stored.read_until), '-infinity') from stored
                 )
         {% endif %}
     ),
@@ -49,8 +48,7 @@ images as (
             images_read.identifier,
             found.provider,
             found.names,
-            found.accuracies,
-            images_read.changed_at
+            found.accuracies
         from images_read
         cross join
             lateral {{ function('catalog_labels') }}(
@@ -73,7 +71,7 @@ images as (
                 as provider,
             labels.names,
             labels.accuracies,
-            labels.changed_at
+            {{ read_until }} as read_until
         from labels
         full join stored_before as before
             on
@@ -83,8 +81,7 @@ images as (
                     or num_nonnulls(labels.provider, before.provider) = 0
                 )
         where
-            (labels.names, labels.accuracies, labels.changed_at)
-            is distinct from (before.names, before.accuracies, before.changed_at)
+            (labels.names, labels.accuracies) is distinct from (before.names, before.accuracies)
     )
 
     select * from changed
@@ -95,7 +92,7 @@ images as (
             found.provider,
             found.names,
             found.accuracies,
-            images.changed_at
+            {{ read_until }} as read_until
         from images
         cross join lateral {{ function('catalog_labels') }}(images.tags, images.provider) as found
         where images.tags <> '[]'

@@ -56,7 +56,7 @@ counts as (
         counted_exactly,
         accuracy_sum,
         '{}' as example_identifiers
-    from {{ ref('int_correction_counts') }}
+    from {{ ref('int_counts_of_corrections') }}
 )
 
 select * from counts
