@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -15,8 +16,10 @@ from unittest import mock
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from pytest_postgresql.janitor import DatabaseJanitor
 
+from loader.cli import cli
 from loader.connect import OWN_SERVER, PROJECT
 from loader.schema import create_schema
 from review.files import FOLDER
@@ -80,9 +83,15 @@ class Database:
         )
 
     def loader(self, *arguments: str | Path) -> str:
-        """Run a loader command that has to succeed, and return what it printed."""
-        done = self.run(sys.executable, "-m", "loader", *arguments)
-        assert done.returncode == 0, done.stderr
+        """Run a loader command that has to succeed, in this process; return what it printed."""
+        with (
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            mock.patch.object(logging.root, "handlers", []),  # or the command would add none
+            mock.patch("signal.signal"),  # the command sets its process's own
+            chdir(PROJECT),
+        ):
+            done = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
         return done.stdout + done.stderr
 
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
