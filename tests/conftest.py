@@ -1,7 +1,9 @@
 """A real Postgres of each version for every test, and the project built on it."""
 
+import gc
 import io
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -15,8 +17,10 @@ from unittest import mock
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from pytest_postgresql.janitor import DatabaseJanitor
 
+from loader.cli import cli
 from loader.connect import OWN_SERVER, PROJECT
 from loader.schema import create_schema
 from review.files import FOLDER
@@ -80,21 +84,30 @@ class Database:
         )
 
     def loader(self, *arguments: str | Path) -> str:
-        """Run a loader command that has to succeed, and return what it printed."""
-        done = self.run(sys.executable, "-m", "loader", *arguments)
-        assert done.returncode == 0, done.stderr
+        """Run a loader command that has to succeed, in this process; return what it printed."""
+        with (
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            mock.patch.object(logging.root, "handlers", []),  # or the command would add none
+            mock.patch("signal.signal"),  # the command sets its process's own
+            chdir(PROJECT),
+        ):
+            done = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
         return done.stdout + done.stderr
 
-    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run dbt; in this process, because each start of one takes 3 s."""
+    def dbt(self, *arguments: str, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+        """Run dbt in a project's folder; in this process, because each start of one takes 3 s."""
         from dbt.cli.main import dbtRunner  # takes 2 s, and most tests do without
 
         said = io.StringIO()
         in_our_place = mock.patch.dict(os.environ, self.environment, clear=True)
-        with in_our_place, chdir(PROJECT), redirect_stdout(said):
+        with in_our_place, chdir(folder), redirect_stdout(said):
             # What is parsed with other vars is not what the next run needs.
-            parsed = None if "--vars" in arguments else self._parsed_project()
-            done = dbtRunner(parsed).invoke(self._dbt_arguments(*arguments))
+            is_ours = folder == PROJECT and "--vars" not in arguments
+            parsed = self._parsed_project() if is_ours else None
+            # A parsed project is written at length by each run, for nobody to read.
+            with mock.patch("dbt.contracts.graph.manifest.Manifest.write"):
+                done = dbtRunner(parsed).invoke(self._dbt_arguments(*arguments, folder=folder))
         status = 0 if done.success else 2 if done.exception else 1
         return subprocess.CompletedProcess(arguments, status, said.getvalue(), "")
 
@@ -106,11 +119,12 @@ class Database:
         if known_by not in PARSED:
             done = dbtRunner().invoke(self._dbt_arguments("--quiet", "parse"))
             PARSED[known_by] = done.result
+            gc.freeze()  # or each look for garbage would go through it
         return PARSED[known_by]
 
-    def _dbt_arguments(self, *arguments: str) -> list[str]:
-        """Return arguments that let dbt keep its artifacts in a folder of this database."""
-        target = ("--target-path", str(self.folder / "target"))
+    def _dbt_arguments(self, *arguments: str, folder: Path = PROJECT) -> list[str]:
+        """Return arguments that let dbt keep our project's artifacts in this database's folder."""
+        target = ("--target-path", str((self.folder if folder == PROJECT else folder) / "target"))
         return ["--no-use-colors", *arguments, *target, "--log-level-file", "none"]
 
     def start_dbt(self, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -122,9 +136,9 @@ class Database:
             stdout=subprocess.DEVNULL,
         )
 
-    def build(self, *arguments: str) -> None:
+    def build(self, *arguments: str, folder: Path = PROJECT) -> None:
         """Run dbt with arguments that have to succeed."""
-        done = self.dbt(*arguments)
+        done = self.dbt(*arguments, folder=folder)
         assert done.returncode == 0, done.stdout
 
     def results(self) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,6 +20,7 @@ from loader.files import find_files, fingerprint
 from loader.labellers import labellers
 from loader.ledger import Account
 from loader.load import Options, load_files
+from review.files import COLUMNS
 
 # For what no version of Postgres changes; `make test` runs it apart from what is run on both.
 on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["embedded"])
@@ -206,6 +208,18 @@ def let_dbt_read(
             """,
             (labeller, f"{schema}.{table}"),
         )
+
+
+@contextmanager
+def edited_seeds(database: Database) -> Iterator[psycopg.Connection]:
+    """A connection by which to edit the policy's seeds, which then are what they were."""
+    with database.connect() as connection:
+        for file in COLUMNS:
+            connection.execute(f"create temporary table {file} as table refinery.{file}")
+        yield connection
+        for file in COLUMNS:
+            connection.execute(f"delete from refinery.{file}")  # noqa: S608 - one of six names
+            connection.execute(f"insert into refinery.{file} table pg_temp.{file}")
 
 
 def wait_for(what: Callable[[], bool]) -> None:

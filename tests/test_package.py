@@ -1,6 +1,7 @@
 """Label Refinery as a package of another dbt project, as docs/architecture.md says."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,16 +76,18 @@ def test_a_project_with_the_package_publishes_the_same_tags(
         connection.execute("create table pictures.picture as select * from catalog.image")
         connection.execute("create role picture_reader")
         try:
-            dbt(sample, another_project, "deps")
-            dbt(sample, another_project, "build", "--exclude-resource-types", "unit_test", "test")
+            deps = sample.run(Path(sys.executable).with_name("dbt"), "deps", folder=another_project)
+            assert deps.returncode == 0, deps.stdout
+            dbt = partial(sample.build, folder=another_project)
+            dbt("build", "--exclude-resource-types", "unit_test", "test")
             own = connection.execute(READ.format("refinery")).fetchall()
             assert connection.execute(READ.format("another")).fetchall() == own
             assert len(own) == 20_000
             # Its own models are dbt's: a view of another oid each time. Ours is replaced in place,
             # and those who may read it still may.
             before = oids(sample, "another")
-            dbt(sample, another_project, "run", "--select", "cats", "published_images")
-            dbt(sample, another_project, "seed", "--full-refresh")
+            dbt("run", "--select", "cats", "published_images")
+            dbt("seed", "--full-refresh")
             after = oids(sample, "another")
             assert after["cats"] != before["cats"]
             assert after["published_images"] == before["published_images"]
@@ -93,9 +96,3 @@ def test_a_project_with_the_package_publishes_the_same_tags(
         finally:
             connection.execute("drop schema if exists another, pictures cascade")
             connection.execute("drop role picture_reader")
-
-
-def dbt(database: Database, folder: Path, *arguments: str) -> None:
-    """Run dbt in another project's folder, as a program: it has another project in memory."""
-    done = database.run(Path(sys.executable).with_name("dbt"), *arguments, folder=folder)
-    assert done.returncode == 0, done.stdout

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from conftest import PUT_IN_FORCE, Database
-from loads import fetch, on_postgres18
+from loads import edited_seeds, fetch, on_postgres18
 
 from review.files import COLUMNS, read
 
@@ -23,12 +23,10 @@ SEEDED = "select * from refinery.int_seeded_label_policy"
 
 @pytest.fixture
 def edited(sample: Database) -> Iterator[psycopg.Connection]:
-    """A connection by which to edit the sample's seeds, which then are what they were."""
-    with sample.connect() as connection:
+    with edited_seeds(sample) as connection:
         yield connection
-        # Nothing is an edit where nothing is in force.
-        connection.execute("delete from refinery.int_label_policy_in_force")
-    sample.build("seed")
+    with sample.connect() as connection:
+        connection.execute(PUT_IN_FORCE)
 
 
 def refusal(database: Database, *command: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from conftest import Database
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loads import fetch, on_postgres18
+from loads import edited_seeds, fetch, on_postgres18
 from test_dbt import wait_for_lock
 from test_policy_change import COMMANDS, IN_FORCE
 
@@ -28,15 +28,8 @@ PROBLEM = "included_labels.csv: “Cat” has a minimum_accuracy that is no numb
 
 @pytest.fixture
 def edited(project: Database) -> Iterator[psycopg.Connection]:
-    """A connection by which to edit seeds, which then are what they were."""
-    with project.connect() as connection:
-        kept = ("included_labels", "sensitive_labels")
-        for file in kept:
-            connection.execute(f"create temporary table {file} as table refinery.{file}")
+    with edited_seeds(project) as connection:
         yield connection
-        for file in kept:
-            connection.execute(f"delete from refinery.{file}")  # noqa: S608 - one of two names
-            connection.execute(f"insert into refinery.{file} table pg_temp.{file}")
 
 
 def refused(database: Database, *command: str) -> str:

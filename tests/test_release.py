@@ -348,7 +348,8 @@ def test_whatever_is_done_and_killed_every_line_is_accounted_for(
         named = [file] * (command != "retry-rejects")
         process = start(loaded, command, *options, *named)
         if rng.random() < 0.5:
-            time.sleep(rng.uniform(0.2, 0.6))
+            wait_for(lambda: process.poll() is not None or fetch(loaded, SESSIONS) != [])  # noqa: B023
+            time.sleep(rng.uniform(0, 0.1))
             process.send_signal(signal.SIGKILL)
         done = end(process)
         assert done.returncode in (0, 1, -signal.SIGKILL), done.stderr

@@ -30,6 +30,9 @@ def user(
 ) -> Database:
     monkeypatch.setenv("DBT_TARGET_PATH", str(target))
     monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path))
+    # As most users have it.
+    without_port = {name: value for name, value in database.environment.items() if name != "PGPORT"}
+    monkeypatch.setattr(Database, "environment", without_port)
     return database
 
 
@@ -141,16 +144,9 @@ def test_lines_appear_in_order_in_one_file(user: Database) -> None:
 
 
 @on_one_version
-def test_dbt_by_itself_parses_nothing_anew(
-    user: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dbt_by_itself_parses_nothing_anew(user: Database, tmp_path: Path) -> None:
     """Guards: dbt parses all again, for 5 s, where an environment variable is another."""
     own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider, '[]'::jsonb as tags")
-    monkeypatch.setattr(
-        Database,
-        "environment",
-        {name: value for name, value in user.environment.items() if name != "PGPORT"},
-    )
     assert run(user)[0] == 0
     (tmp_path / "dbt.log").unlink()
     assert user.run(Path(sys.executable).with_name("dbt"), "seed").returncode == 0

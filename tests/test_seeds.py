@@ -1,7 +1,6 @@
 """What becomes of the seeds' tables, and of the views on them, while they are filled anew."""
 
 import shutil
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from loader.connect import PROJECT
 
 pytestmark = on_postgres18
 
-DBT = Path(sys.executable).with_name("dbt")
 PARTS = ("dbt_project.yml", "profiles.yml", "selectors.yml")
 FOLDERS = ("functions", "macros", "models", "seeds", "tests/fixtures", "tests/generic")
 FEW = "identifier = any (array(select identifier from catalog.image order by 1 limit 50))"
@@ -98,8 +96,7 @@ def test_a_seed_takes_a_column_that_its_file_has_gained(project: Database, check
     before = oids(project)
     listed = "select provider, listed_on::text from refinery.tag_providers order by 1"
     for options in ([], ["--full-refresh"]):
-        done = project.run(DBT, "seed", *options, folder=checkout)
-        assert done.returncode == 0, done.stdout
+        project.build("seed", *options, folder=checkout)
         assert fetch(project, listed) == [(line.split(",")[0], "2024-05-01") for line in lines]
     assert oids(project) == before
 
