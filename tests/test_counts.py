@@ -25,8 +25,8 @@ COUNTS = ("int_catalog_labels", "int_corrected_counts", "int_rekognition_labels"
 STEPS = 12
 
 REPLACED = "insert into catalog.image (identifier, provider, tags) values (%s, %s, %s)"
-UNCORRECTED = "delete from refinery.label_corrections where original in ('Atm', 'Dog')"
-CORRECTED = "insert into refinery.label_corrections (original, corrected) values (%s, %s)"
+UNCORRECTED = "delete from refinery.label_corrections where original = 'Atm'"
+CORRECTED = "insert into refinery.label_corrections (original, corrected) values ('Atm', 'ATM')"
 RELEASED = "select from raw.loaded_files where released_at is not null"
 OF_NOTHING = "select * from refinery.int_label_counts where counted = 0 and accuracy_sum = 0"
 ROW_VERSIONS = """
@@ -82,11 +82,9 @@ class Life:
 
     def correct(self) -> None:
         with self.database.connect() as connection:
-            connection.execute(
-                "delete from refinery.label_corrections where original = any(%s)", (["Atm", "Dog"],)
-            )
-            if self.dice.random() < 0.7:
-                connection.execute(CORRECTED, self.dice.choice([("Atm", "ATM"), ("Dog", "Hound")]))
+            connection.execute(UNCORRECTED)
+            if self.dice.random() < 0.5:
+                connection.execute(CORRECTED)
         self.database.build("run", "--select", "int_label_policy_in_force")
 
     def refresh(self) -> None:
