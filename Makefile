@@ -91,7 +91,7 @@ test-the-rest:
 bench: $(BENCH)/.venv/installed ## measure it against other ways to do the same; under 10 minutes, IMAGES=200000
 	@$(BENCH)/.venv/bin/python -m benchmarks --images $(IMAGES)
 
-bench-growth: $(BENCH)/.venv/installed ## measure how the time grows from 50,000 to 800,000 images
+bench-growth: $(BENCH)/.venv/installed ## measure how the time grows from 50,000 to 800,000 images, ours and DuckDB
 	@$(BENCH)/.venv/bin/python -m benchmarks --growth
 
 $(BENCH)/.venv/installed: $(BENCH)/requirements.lock
