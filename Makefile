@@ -64,7 +64,7 @@ galleries: install ## a page of labels with their images, for reviewers: galleri
 	@$(BIN)/python -m review page
 
 lint: install ## ruff, sqlfluff, the label policy's files, dbt parse, the project's conventions
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint-sql lint-the-rest
+	@$(MAKE) --no-print-directory --jobs 2 lint-sql lint-the-rest
 
 lint-sql: # takes two thirds of the time
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)

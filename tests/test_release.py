@@ -348,7 +348,7 @@ def test_whatever_is_done_and_killed_every_line_is_accounted_for(
         named = [file] * (command != "retry-rejects")
         process = start(loaded, command, *options, *named)
         if rng.random() < 0.5:
-            wait_for(lambda: process.poll() is not None or fetch(loaded, SESSIONS) != [])  # noqa: B023
+            wait_for(lambda: process.poll() is not None or fetch(loaded, SESSIONS) != [])  # noqa: B023 - asked at once
             time.sleep(rng.uniform(0, 0.1))
             process.send_signal(signal.SIGKILL)
         done = end(process)
