@@ -18,12 +18,9 @@
     )
     update {{ counts }} as counts set example_identifiers = remaining.identifiers
     from remaining where counts.ctid = remaining.place;
-    insert into {{ counts }} as counts
-    select
-        is_correction, counted_by, provider, label, accuracy,
-        sum(counted), sum(counted_exactly), sum(accuracy_sum), max(example_identifiers)
-    from {{ arguments.temp_relation }}
-    group by 1, 2, 3, 4, 5
+    {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') %}
+    insert into {{ counts }} as counts ({{ columns }})
+    select {{ columns }} from {{ arguments.temp_relation }}
     on conflict (is_correction, counted_by, provider, label, accuracy) do update
     set
         counted = counts.counted + excluded.counted,

@@ -144,10 +144,7 @@ def wrong(database: Database) -> list[object]:
         *miscounted(database, *tables),
         *fetch(database, WRONG_EXAMPLES),
         *fetch(database, "select * from refinery.int_label_changes"),
-        *fetch(
-            database,
-            "select * from refinery.int_label_counts where counted = 0 and accuracy_sum = 0",
-        ),
+        *fetch(database, OF_NOTHING),
     ]
 
 
