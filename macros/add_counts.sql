@@ -1,4 +1,5 @@
-{#- Adds counts, which may be below 0, to those of the table. -#}
+{#- Adds counts, which may be below 0, to those of the table. Of all counts nothing is read if nothing has
+    changed. -#}
 {% macro get_incremental_add_counts_sql(arguments) -%}
     {%- set counts = arguments.target_relation -%}
     {%- set changes = ref('int_label_changes') -%}
@@ -11,6 +12,7 @@
         cross join unnest(counts.example_identifiers) as example (identifier)
         left join (select distinct identifier, provider from {{ changes }}) as changed
             on example.identifier = changed.identifier and counts.provider is not distinct from changed.provider
+        where exists (select from {{ changes }})
     ),
     remaining as (
         select place, coalesce(array_agg(identifier order by identifier) filter (where stays), '{}') as identifiers
@@ -29,5 +31,6 @@
         example_identifiers = {{ function('merge_smallest_three') }}(
             counts.example_identifiers, excluded.example_identifiers
         );
-    delete from {{ counts }} where counted = 0 and coalesce(accuracy_sum, 0) = 0;
+    delete from {{ counts }}
+    where counted = 0 and coalesce(accuracy_sum, 0) = 0 and exists (select from {{ changes }});
 {%- endmacro %}
