@@ -14,6 +14,7 @@ from benchmarks.floor import FLOOR
 from benchmarks.inputs import Inputs
 from benchmarks.measure import ServerClock, Usage, measure, succeed
 from benchmarks.ours import OURS, WITHOUT_COUNT, load
+from benchmarks.processes import compare_processes
 from benchmarks.refreshes import (
     DbtRun,
     Refresh,
@@ -104,6 +105,7 @@ def compare(
                 sep="\n\n",
                 flush=True,
             )
+            print(f"\n{compare_processes(inputs, clock)}", flush=True)
             if with_dlt_too:
                 print(f"\n{compare_loads(min(images, DLT_IMAGES), connections, clock)}", flush=True)
         finally:
