@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -16,16 +17,25 @@ from review.files import COLUMNS, is_empty, label_key, read
 SCHEMA = "refinery"
 
 
+def manifest() -> dict[str, Any]:
+    """Return what dbt's last run knew of the project; nothing if it has not run here."""
+    path = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def relation(name: str) -> sql.Identifier:
     """Return the relation of a seed or model, in the schema that dbt's last run used."""
-    manifest = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
-    nodes = json.loads(manifest.read_text())["nodes"].values() if manifest.exists() else ()
+    return sql.Identifier(schema_of(name), name)
+
+
+def schema_of(name: str) -> str:
+    """Return the schema of a seed or model."""
     schemas = {
         node["schema"]
-        for node in nodes
+        for node in manifest().get("nodes", {}).values()
         if (node["package_name"], node["name"]) == ("label_refinery", name)
     }
-    return sql.Identifier(schemas.pop() if len(schemas) == 1 else SCHEMA, name)
+    return schemas.pop() if len(schemas) == 1 else SCHEMA
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from unittest import mock
 
 import psycopg
 import pytest
-from click.testing import CliRunner
+from click import Group
+from click.testing import CliRunner, Result
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from loader.cli import cli
@@ -85,15 +86,20 @@ class Database:
 
     def loader(self, *arguments: str | Path) -> str:
         """Run a loader command that has to succeed, in this process; return what it printed."""
+        done = self.invoke(cli, *arguments)
+        assert done.exit_code == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def invoke(self, group: Group, *arguments: str | Path, **environment: str) -> Result:
+        """Run a command of one of the project's programs, in this process."""
+        here = self.environment | {"DBT_TARGET_PATH": str(self.folder / "target")} | environment
         with (
-            mock.patch.dict(os.environ, self.environment, clear=True),
+            mock.patch.dict(os.environ, here, clear=True),
             mock.patch.object(logging.root, "handlers", []),  # or the command would add none
             mock.patch("signal.signal"),  # the command sets its process's own
             chdir(PROJECT),
         ):
-            done = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
-        assert done.exit_code == 0, done.stderr
-        return done.stdout + done.stderr
+            return CliRunner().invoke(group, [str(a) for a in arguments], catch_exceptions=False)
 
     def dbt(self, *arguments: str, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
         """Run dbt in a project's folder; in this process, because each start of one takes 3 s."""

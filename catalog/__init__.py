@@ -1,0 +1,1 @@
+"""Machines' tags into the catalog's own table, and back."""
