@@ -61,7 +61,7 @@ class Batches:
         with self._progress(total) as progress:
             for page in self._pages(next_page):
                 done.add(_in_halves(page, work))
-                progress.set_postfix_str(f"{done.written:,} rows written", refresh=False)
+                progress.set_postfix_str(f"{done.written:,} rows", refresh=False)
                 progress.update(len(page))
                 time.sleep(self.pause)
         for _ in range(ROUNDS):

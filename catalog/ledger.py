@@ -94,12 +94,13 @@ def back_up(connection: psycopg.Connection, run: Run, identifiers: Sequence[UUID
     connection.execute(
         """
         insert into tag_writes.backups (run_id, identifier, tags_before, tags_written)
-        select %s, identifier, tags_before, sha256(convert_to(tags::text, 'UTF8'))
+        select %s, identifier, tags_before, md5(tags::text)::uuid
         from pg_temp.tag_batch
         where identifier = any(%s)
         on conflict (run_id, identifier) do update set tags_written = excluded.tags_written
         """,
         (run.run_id, list(identifiers)),
+        prepare=False,
     )
 
 

@@ -7,10 +7,10 @@ import psycopg
 from psycopg import sql
 
 from loader.errors import UserError
+from loader.labellers import labellers
 from review.live import manifest, schema_of
 
 EVERYTHING, PUBLISHED = "catalog_images", "published_images"
-LABELLED = "int_machine_labels"
 TIMES = ("timestamp with time zone", "timestamp without time zone")
 
 
@@ -34,21 +34,21 @@ LEDGER = tuple(Name("tag_writes", table) for table in ("runs", "batches", "backu
 
 @dataclass(frozen=True)
 class Relations:
-    """The catalog's table, the view whose tags it is given, and the images that have labels."""
+    """The catalog's table, the view whose tags it is given, and dbt's stores of labels."""
 
     catalog: Name
     view: Name
-    labelled: Name
+    stores: tuple[Name, ...]
 
 
 def find_relations(connection: psycopg.Connection, view: str, touch: str | None) -> Relations:
     """Return the relations; raises UserError for what is missing, of another type, or not ours."""
-    found = Relations(
-        _catalog_table(), *(Name(schema_of(model), model) for model in (view, LABELLED))
-    )
+    models = [view, *(f"int_{labeller}_labels" for labeller in labellers())]
+    built, *stores = (Name(schema_of(model), model) for model in models)
+    found = Relations(_catalog_table(), built, tuple(stores))
     for name, made_by in (
         *((table, "python -m catalog init") for table in LEDGER),
-        *((built, "dbt build") for built in (found.view, found.labelled)),
+        *((built, "dbt build") for built in (found.view, *found.stores)),
     ):
         if not _columns(connection, name):
             raise UserError(f"{name} is not there: run `{made_by}` first")
@@ -100,7 +100,7 @@ def _require_columns(connection: psycopg.Connection, catalog: Name, touch: str |
 def _require_rights(connection: psycopg.Connection, relations: Relations) -> None:
     wanted = [
         *((relations.catalog, right) for right in ("select", "update")),
-        *((built, "select") for built in (relations.view, relations.labelled)),
+        *((built, "select") for built in (relations.view, *relations.stores)),
         *((table, right) for table in LEDGER for right in ("select", "insert", "update")),
     ]
     names, rights = zip(*wanted, strict=True)

@@ -41,10 +41,10 @@ create table if not exists tag_writes.backups (
     run_id bigint not null,
     identifier uuid not null,
     tags_before jsonb,
-    tags_written bytea not null,
+    tags_written uuid not null,
     primary key (run_id, identifier)
 ) partition by list (run_id);
 comment on table tag_writes.backups is
 'The tags of images as they were before a run. One row per run and image.';
 comment on column tag_writes.backups.tags_written is
-'SHA-256 of the tags that the run wrote, as text: by it `undo` knows what others have changed.';
+'MD5 of the tags that the run wrote, as text: by it `undo` knows what others have changed.';

@@ -20,19 +20,19 @@ set tags = backup.tags_before{touch}
 from tag_writes.backups as backup
 where
     backup.run_id = %(run_id)s
-    and backup.identifier between %(first)s and %(last)s
-    and image.identifier between %(first)s and %(last)s
+    and backup.identifier = any(%(identifiers)s)
+    and image.identifier = any(%(identifiers)s)
     and image.identifier = backup.identifier
-    and sha256(convert_to(image.tags::text, 'UTF8')) = backup.tags_written
+    and md5(image.tags::text)::uuid = backup.tags_written
 """
 KEPT = """
 select backup.identifier
 from tag_writes.backups as backup
 left join {catalog} as image
-    on backup.identifier = image.identifier and image.identifier between %(first)s and %(last)s
+    on backup.identifier = image.identifier and image.identifier = any(%(identifiers)s)
 where
     backup.run_id = %(run_id)s
-    and backup.identifier between %(first)s and %(last)s
+    and backup.identifier = any(%(identifiers)s)
     and (image.identifier is null or image.tags::text is distinct from backup.tags_before::text)
 order by backup.identifier
 """
@@ -61,18 +61,14 @@ class Undo:
         return ledger.backed_up_after(self.connection, self.run, after, size)
 
     def _give_back(self, identifiers: Sequence[UUID]) -> Done:
-        within = {
-            "run_id": self.run.run_id,
-            "first": identifiers[0],
-            "last": identifiers[-1],
-        }
+        of_batch = {"run_id": self.run.run_id, "identifiers": list(identifiers)}
         parts = {"catalog": self.catalog.sql, "touch": touched(self.run.touched_column)}
         with self.connection.transaction():
             lock_rows_only_shortly(self.connection, self.catalog)
             given_back = self.connection.execute(
-                sql.SQL(GIVE_BACK).format(**parts), within, prepare=False
+                sql.SQL(GIVE_BACK).format(**parts), of_batch, prepare=False
             ).rowcount
-            kept = self.connection.execute(sql.SQL(KEPT).format(**parts), within, prepare=False)
+            kept = self.connection.execute(sql.SQL(KEPT).format(**parts), of_batch, prepare=False)
             done = Done(given_back, kept=[identifier for (identifier,) in kept])
             ledger.enter_batch(self.connection, self.run, given_back, is_undo=True)
         return done
