@@ -33,6 +33,17 @@ def load_chunk(connection: psycopg.Connection, file: FileEntry, chunk: Chunk) ->
     A chunk that is in the ledger already, as after a commit whose answer got lost, is not loaded
     again: its account is the ledger's.
     """
+    try:
+        return _load(connection, file, chunk, _copy_documents)
+    except _REFUSALS:
+        return _load(connection, file, chunk, _load_line_by_line)
+
+
+# Returns how many of a chunk's lines are loaded, and how many rejected.
+_Way = Callable[[psycopg.Connection, FileEntry, int, Chunk], tuple[int, int]]
+
+
+def _load(connection: psycopg.Connection, file: FileEntry, chunk: Chunk, way: _Way) -> Account:
     with connection.transaction():
         ledger.lock_responses(connection)
         chunk_id = ledger.enter_chunk(
@@ -40,11 +51,7 @@ def load_chunk(connection: psycopg.Connection, file: FileEntry, chunk: Chunk) ->
         )
         if chunk_id is None:
             return ledger.loaded_chunks(connection, file.file_id)[chunk.first_byte].account
-        try:
-            with connection.transaction():
-                loaded, rejected = _copy_documents(connection, file, chunk_id, chunk), 0
-        except _REFUSALS:
-            loaded, rejected = _load_line_by_line(connection, file, chunk_id, chunk)
+        loaded, rejected = way(connection, file, chunk_id, chunk)
         blank = chunk.line_count - loaded - rejected
         if chunk.overlong:
             _reject_overlong(connection, file.file_id, chunk_id, chunk.overlong)
@@ -56,8 +63,8 @@ def load_chunk(connection: psycopg.Connection, file: FileEntry, chunk: Chunk) ->
 
 def _copy_documents(
     connection: psycopg.Connection, file: FileEntry, chunk_id: int, chunk: Chunk
-) -> int:
-    """COPY the lines as documents and return how many; raises one of _REFUSALS."""
+) -> tuple[int, int]:
+    """COPY the lines as documents; raises one of _REFUSALS."""
 
     def row_head(begin: int, end: int) -> bytes:
         if end - begin > _LONG_LINE_BYTES:
@@ -65,20 +72,22 @@ def _copy_documents(
         return _BIGINT_AND_JSONB.pack(2, 8, chunk_id, end - begin + 1, 1)
 
     statement = sql.SQL("copy {} (chunk_id, document) from stdin (format binary)")
-    return _copy(connection, statement.format(file.responses), _blocks(chunk, row_head))
+    return _copy(connection, statement.format(file.responses), _blocks(chunk, row_head)), 0
 
 
 def _load_line_by_line(
     connection: psycopg.Connection, file: FileEntry, chunk_id: int, chunk: Chunk
 ) -> tuple[int, int]:
-    """Load a refused chunk in one pass on the server, however many of its lines are bad.
-
-    Returns how many are loaded and rejected.
-    """
+    """Load a refused chunk in one pass on the server, however many of its lines are bad."""
+    # Uncompressed: what is here for a moment is not worth the time.
     connection.execute(
         """
-        create temporary table if not exists refused_lines (byte_offset bigint, line bytea)
-        on commit delete rows
+        create temporary table if not exists refused_lines (
+            byte_offset bigint, line bytea, document jsonb, reason text
+        )
+        with (toast_tuple_target = 8160) on commit delete rows;
+        alter table pg_temp.refused_lines
+            alter line set storage external, alter document set storage external
         """
     )
 
@@ -87,23 +96,31 @@ def _load_line_by_line(
 
     statement = sql.SQL("copy pg_temp.refused_lines (byte_offset, line) from stdin (format binary)")
     lines = _copy(connection, statement, _blocks(chunk, row_head))
-    rejected = connection.execute(
+    # By itself: Citus bears no error that is caught while rows go to its workers.
+    connection.execute(
+        """
+        update pg_temp.refused_lines
+        set (document, reason) = (select * from raw.parse_line(line))
+        """
+    )
+    connection.execute(
         sql.SQL(
             """
-            with parsed as materialized (
-                select refused.byte_offset, refused.line, parsed.document, parsed.reason
-                from pg_temp.refused_lines as refused
-                cross join lateral raw.parse_line(refused.line) as parsed
-            ),
-            loaded as (
-                insert into {} (chunk_id, document)
-                select %s, document from parsed where reason is null order by byte_offset
-            )
-            insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, is_whole, reason)
-            select %s, %s, byte_offset, line, true, reason from parsed where reason is not null
+            insert into {} (chunk_id, document)
+            select %s, document from pg_temp.refused_lines
+            where reason is null
+            order by byte_offset
             """
         ).format(file.responses),
-        (chunk_id, file.file_id, chunk_id),
+        (chunk_id,),
+    )
+    rejected = connection.execute(
+        """
+        insert into raw.rejected_lines (file_id, chunk_id, byte_offset, line, is_whole, reason)
+        select %s, %s, byte_offset, line, true, reason from pg_temp.refused_lines
+        where reason is not null
+        """,
+        (file.file_id, chunk_id),
     ).rowcount
     return lines - rejected, rejected
 

@@ -30,47 +30,40 @@ def list_rejects(connection: psycopg.Connection) -> Iterator[dict[str, Any]]:
         )
 
 
-RETRY = sql.SQL(
+# Locked, so that of two retries at once only one loads a line. On the side, see copy.py.
+PARSE = """
+create temporary table retried_lines on commit drop as
+select line.file_id, line.byte_offset, line.chunk_id, file.labeller, parsed.document
+from raw.rejected_lines as line
+inner join raw.loaded_files as file using (file_id)
+cross join lateral raw.parse_line(line.line) as parsed
+where line.is_whole and parsed.reason is null
+for update of line
+"""
+LOAD = sql.SQL(
     """
-    with parsed as materialized (
-        select line.file_id, line.byte_offset, parsed.document
-        from raw.rejected_lines as line
-        inner join raw.loaded_files as file using (file_id)
-        cross join lateral raw.parse_line(line.line) as parsed
-        where file.labeller = %s and line.is_whole and parsed.reason is null
-    ),
-    -- Who deletes a line loads it, so that of two retries at once only one does.
-    taken as (
-        delete from raw.rejected_lines as line
-        using parsed
-        where line.file_id = parsed.file_id and line.byte_offset = parsed.byte_offset
-        returning line.file_id, line.byte_offset, line.chunk_id
-    ),
-    loaded as (
-        insert into {} (chunk_id, document)
-        select taken.chunk_id, parsed.document
-        from taken
-        inner join parsed using (file_id, byte_offset)
-        order by file_id, byte_offset
-    )
-    select chunk_id, count(*) from taken group by chunk_id order by chunk_id
+    insert into {} (chunk_id, document)
+    select chunk_id, document from pg_temp.retried_lines
+    where labeller = %s
+    order by file_id, byte_offset
     """
 )
+TAKE = """
+delete from raw.rejected_lines as line using pg_temp.retried_lines as retried
+where line.file_id = retried.file_id and line.byte_offset = retried.byte_offset
+"""
+COUNT = "select chunk_id, count(*) from pg_temp.retried_lines group by chunk_id order by chunk_id"
 
 
 def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
     """Load the whole rejected lines that Postgres takes by now; return how many, and are left."""
     with connection.transaction():
         ledger.lock_responses(connection)
-        labellers = connection.execute(
-            "select distinct labeller from raw.loaded_files order by labeller"
-        ).fetchall()
-        loaded = [
-            row
-            for (labeller,) in labellers
-            for row in connection.execute(RETRY.format(responses_of(labeller)), (labeller,))
-        ]
-        for chunk_id, lines in loaded:
+        connection.execute(PARSE)
+        for (labeller,) in connection.execute("select distinct labeller from pg_temp.retried_lines"):
+            connection.execute(LOAD.format(responses_of(labeller)), (labeller,))
+        loaded = connection.execute(TAKE).rowcount
+        for chunk_id, lines in connection.execute(COUNT):
             ledger.count_lines(connection, chunk_id, Account(loaded=lines, rejected=-lines))
         (left,) = connection.execute("select count(*) from raw.rejected_lines").fetchone() or (0,)
-    return sum(lines for _, lines in loaded), left
+    return loaded, left
