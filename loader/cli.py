@@ -44,10 +44,17 @@ def cli() -> None:
     help="Write the tables of raw without a log: faster, but after a crash of the server Postgres "
     "empties them and the files have to be loaded again; what dbt has built stays.",
 )
-def init(unlogged: bool | None) -> None:
+@click.option(
+    "--distributed",
+    is_flag=True,
+    show_default="as they are",
+    help="Distribute the responses over the workers of a Citus cluster, see docs/scale.md. Other "
+    "tables stay on its coordinator.",
+)
+def init(unlogged: bool | None, distributed: bool) -> None:
     """Create the schema raw and its tables; repeatable."""
     with connect() as connection:
-        schema.create_schema(connection, unlogged)
+        schema.create_schema(connection, unlogged, distributed)
 
 
 def _known_labeller(_: click.Context, __: click.Parameter, name: str) -> str:

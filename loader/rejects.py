@@ -60,7 +60,9 @@ def retry_rejects(connection: psycopg.Connection) -> tuple[int, int]:
     with connection.transaction():
         ledger.lock_responses(connection)
         connection.execute(PARSE)
-        for (labeller,) in connection.execute("select distinct labeller from pg_temp.retried_lines"):
+        for (labeller,) in connection.execute(
+            "select distinct labeller from pg_temp.retried_lines"
+        ):
             connection.execute(LOAD.format(responses_of(labeller)), (labeller,))
         loaded = connection.execute(TAKE).rowcount
         for chunk_id, lines in connection.execute(COUNT):

@@ -5,6 +5,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from loader.distribution import distribute, distributed_tables
 from loader.errors import UserError
 from loader.labellers import labellers, responses_of
 
@@ -21,8 +22,18 @@ def tables() -> list[str]:
     ]
 
 
-def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) -> None:
-    """Create what is missing of schema.sql; `unlogged` None: as the ledger is."""
+def responses_tables() -> list[str]:
+    """Return the names of the tables that have a row per response."""
+    return [*(f"{labeller}_responses" for labeller in labellers()), "released_responses"]
+
+
+def create_schema(
+    connection: psycopg.Connection, unlogged: bool | None = None, is_distributed: bool = False
+) -> None:
+    """Create what is missing of schema.sql; `unlogged` None: as the ledger is.
+
+    What is distributed stays so, and new tables with it.
+    """
     (encoding,) = connection.execute("show server_encoding").fetchone() or ("",)
     if encoding != "UTF8":
         raise UserError(
@@ -40,6 +51,9 @@ def create_schema(connection: psycopg.Connection, unlogged: bool | None = None) 
             }
             connection.execute(responses_ddl.format(**names))
         _set_logging(connection, unlogged)
+        if is_distributed or distributed_tables(connection):
+            _refuse_unlogged(connection)
+            distribute(connection, responses_tables())
 
 
 # All together, new ones too: after a crash Postgres empties what is unlogged, and numbers
@@ -62,6 +76,16 @@ def _set_logging(connection: psycopg.Connection, unlogged: bool | None) -> None:
     for table in tables() if unlogged else reversed(tables()):
         if (persistences[table] == "u") != unlogged:  # changing it writes the whole table again
             connection.execute(statement.format(sql.Identifier(table), wanted))
+
+
+# A worker that crashes would empty its part of them, and the coordinator's ledger stay as it is.
+def _refuse_unlogged(connection: psycopg.Connection) -> None:
+    query = "select relpersistence = 'u' from pg_class where oid = 'raw.loaded_files'::regclass"
+    if connection.execute(query).fetchone() == (True,):
+        raise UserError(
+            "unlogged tables cannot be distributed: a crash of one worker would empty its part, "
+            "and the ledger call it loaded. Say `python -m loader init --distributed --logged`"
+        )
 
 
 def require_schema(connection: psycopg.Connection) -> None:

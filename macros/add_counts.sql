@@ -4,15 +4,18 @@
     {%- set counts = arguments.target_relation -%}
     {%- set changes = ref('int_label_changes') -%}
     delete from {{ counts }}
-    where exists (select from {{ changes }} where identifier is null);
+    where exists (select 1 from {{ changes }} where store is null);
+    -- On the side, as Citus ends the server where it joins them to a table's places.
+    create temporary table changed_labels on commit drop as
+    select distinct identifier, provider from {{ changes }};
     -- An example may have the label no more, or has it still and is added again.
     with examples as (
         select counts.ctid as place, example.identifier, changed.identifier is null as stays
         from {{ counts }} as counts
         cross join unnest(counts.example_identifiers) as example (identifier)
-        left join (select distinct identifier, provider from {{ changes }}) as changed
+        left join changed_labels as changed
             on example.identifier = changed.identifier and counts.provider is not distinct from changed.provider
-        where exists (select from {{ changes }})
+        where exists (select from changed_labels)
     ),
     remaining as (
         select place, coalesce(array_agg(identifier order by identifier) filter (where stays), '{}') as identifiers
@@ -32,5 +35,5 @@
             counts.example_identifiers, excluded.example_identifiers
         );
     delete from {{ counts }}
-    where counted = 0 and coalesce(accuracy_sum, 0) = 0 and exists (select from {{ changes }});
+    where counted = 0 and coalesce(accuracy_sum, 0) = 0 and exists (select from changed_labels);
 {%- endmacro %}

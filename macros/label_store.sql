@@ -57,15 +57,22 @@ labelled as (
             'strict $[*]."{{ format.name }}" ? (@ >= "!")',
             'strict $[*]."{{ format.confidence }}" ? (@ >= 0 && @ <= {{ format.highest }})'
         ) as found
-    -- So that arrays are sorted below. Else Postgres may sort the documents, and take labels out of
-    -- them in one process: 8.0 s instead of 5.4. It leaves no row out.
-    offset 0 -- noqa: AM09
+    {% if not goes_from_worker_to_worker() %}
+        -- So that arrays are sorted below. Else Postgres may sort the documents, and take labels out
+        -- of them in one process: 8.0 s instead of 5.4. It leaves no row out.
+        offset 0 -- noqa: AM09
+    {% endif %}
 ),
 
 latest as (
-    select distinct on (identifier) *
-    from labelled
-    order by identifier asc, response_id desc
+    {% if goes_from_worker_to_worker() %}
+        -- All of an image; the last of them is found where they have come together.
+        select * from labelled
+    {% else %}
+        select distinct on (identifier) *
+        from labelled
+        order by identifier asc, response_id desc
+    {% endif %}
 )
 
 select * from latest
@@ -73,6 +80,11 @@ select * from latest
 
 {% macro adds_to_store() -%}
     {{ return(execute and load_cached_relation(this) is not none and not should_full_refresh()) }}
+{%- endmacro %}
+
+{#- What is added to a store goes by way of the coordinator: it is little. -#}
+{% macro goes_from_worker_to_worker() -%}
+    {{ return(var('is_distributed') and not adds_to_store()) }}
 {%- endmacro %}
 
 {% materialization label_store, adapter='postgres' -%}
@@ -90,7 +102,7 @@ select * from latest
         {%- do refuse_to_lose_released(labeller) -%}
     {%- endif -%}
 
-    {%- call statement('main') -%}
+    {%- call statement('settled', fetch_result=True) -%}
         set local parallel_setup_cost = 0;
         set local parallel_tuple_cost = 0;
         {% if is_there -%}
@@ -98,7 +110,17 @@ select * from latest
             lock table {{ store }} in share row exclusive mode;
         {%- endif %}
         {{ settle_responses() }}
+        select {{ last_settled_response_id() }};
+    {%- endcall -%}
+    {%- if var('is_distributed') -%}
+        {#- The workers do not know the setting. -#}
+        {%- set settled = load_result('settled')['data'][0][0] -%}
+        {%- set sql = sql | replace('(select ' ~ last_settled_response_id() ~ ')', settled) -%}
+    {%- endif -%}
+
+    {%- call statement('main') -%}
         {% if adds -%}
+            {{ distribute(store) }}
             {%- set new = make_temp_relation(this) -%}
             {%- set columns = 'identifier, provider, names, accuracies, label_model_version, response_id' -%}
             {{ mark_forgotten_images(store, labeller) }}
@@ -106,17 +128,19 @@ select * from latest
                 {{ sql }}
             );
             insert into {{ new }} (identifier, provider)
-            select marked.identifier, marked.provider from {{ store }} as marked
-            where
-                marked.response_id < 0
-                and not exists (select from {{ new }} as new where new.identifier = marked.identifier);
+            select identifier, provider from {{ store }} where response_id < 0
+            except
+            select identifier, provider from {{ new }};
             {{ replace_labels(store, new, columns) }}
         {%- else -%}
-            create table {{ table }} as (
-                {{ sql }}
-            );
-            create unique index on {{ table }} (identifier);
-            create index on {{ table }} (response_id);
+            {{ create_store(table, sql) }}
+            {#- In a block, where each has a text of its own: that is what Citus hands on. #}
+            do $create_indexes$
+            begin
+                create unique index on {{ table }} (identifier);
+                create index on {{ table }} (response_id);
+            end
+            $create_indexes$;
             analyze {{ table }};
             {{ note_that_all_labels_change() }}
             {% if is_there %}{{ change_over(store, table) }}{% endif %}
@@ -141,6 +165,24 @@ select * from latest
 
     {{ return({'relations': [store]}) }}
 {%- endmaterialization %}
+
+{% macro create_store(table, sql) -%}
+    {%- if var('is_distributed') -%}
+        create table {{ table }} as (
+            {{ sql }}
+        ) with no data;
+        {{ distribute(table) }}
+        insert into {{ table }} (
+            {{ sql }}
+        );
+        delete from {{ table }} as earlier using {{ table }} as later
+        where earlier.identifier = later.identifier and earlier.response_id < later.response_id;
+    {%- else -%}
+        create table {{ table }} as (
+            {{ sql }}
+        );
+    {%- endif -%}
+{%- endmacro %}
 
 {#- To drop a table drops the views on it, for a moment or, if they are somebody's own, for good. A
     reader locks views before what they read; so does this, or one might wait for the other. Unlike

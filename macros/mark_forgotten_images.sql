@@ -16,16 +16,15 @@
         between (select min(first_response_id) {{ forgotten }})
         and (select max(last_response_id) {{ forgotten }})
     {%- endset -%}
-    update {{ store }} as stored
+    update {{ store }}
     set response_id = -response_id
-    where
-        response_id {{ between }}
-        and not exists (
-            select from {{ responses }} as response
-            where response.response_id = stored.response_id and response.response_id {{ between }}
+    where response_id in (
+        select response_id from {{ store }} where response_id {{ between }}
+        except
+        (
+            select response_id from {{ responses }} where response_id {{ between }}
+            union all
+            select response_id from {{ of_the_loader('released_responses') }} where response_id {{ between }}
         )
-        and not exists (
-            select from {{ of_the_loader('released_responses') }} as released
-            where released.response_id = stored.response_id and released.response_id {{ between }}
-        );
+    );
 {%- endmacro %}

@@ -28,6 +28,7 @@
                 {{ sql }}
             );
         {%- endif %}
+        {{ replicate(table) }}
     {%- endcall -%}
 
     {%- do apply_grants(table, config.get('grants'), should_revoke(existing, not is_refilled)) -%}

@@ -47,7 +47,8 @@
             delete from {{ counts }} where is_correction;
             insert into {{ counts }} (is_correction, example_identifiers, {{ columns }})
             select true, '{}', {{ columns }} from correction_counts;
-            insert into {{ changes }} select where exists (select from {{ changes }});
+            insert into {{ changes }} (identifier)
+            select {{ no_image() }} where exists (select from {{ changes }});
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

@@ -5,6 +5,13 @@
     {%- set same -%}
         stored.identifier = new.identifier and stored.provider is not distinct from new.provider
     {%- endset -%}
+    {%- if var('is_distributed') -%}
+        {%- set spread = make_intermediate_relation(store) -%}
+        create table {{ spread }} as (select * from {{ new }}) with no data;
+        {{ distribute(spread) }}
+        insert into {{ spread }} select * from {{ new }};
+        {%- set new = spread -%}
+    {%- endif %}
     insert into {{ changes }} (store, identifier, provider, names, accuracies)
     select '{{ store.identifier }}', new.identifier, new.provider, stored.names, stored.accuracies
     from {{ new }} as new
@@ -18,6 +25,9 @@
     insert into {{ store }} ({{ columns }})
     select {{ columns }} from {{ new }}
     where names is not null;
+    {%- if var('is_distributed') %}
+        drop table {{ new }};
+    {%- endif %}
 {%- endmacro %}
 
 {% macro get_incremental_replace_labels_sql(arguments) -%}
@@ -29,5 +39,10 @@
 {%- endmacro %}
 
 {% macro note_that_all_labels_change() -%}
-    insert into {{ ref('int_label_changes') }} default values;
+    insert into {{ ref('int_label_changes') }} (identifier) values ({{ no_image() }});
+{%- endmacro %}
+
+{#- Not null, because Citus asks of each row where it belongs. -#}
+{% macro no_image() -%}
+    '00000000-0000-0000-0000-000000000000'::uuid
 {%- endmacro %}

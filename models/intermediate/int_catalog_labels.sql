@@ -5,9 +5,12 @@
         full_refresh=false,
         pre_hook=[
             "set local parallel_setup_cost = 0; set local parallel_tuple_cost = 0",
-            "{% if is_incremental() %}lock table {{ this }} in share row exclusive mode{% endif %}",
+            "{% if is_incremental() %}{{ distribute(this) }} lock table {{ this }} in share row exclusive mode{% endif %}",
         ],
-        post_hook="create index if not exists int_catalog_labels_identifier on {{ this }} (identifier)"
+        post_hook=[
+            "{{ distribute(this) }}",
+            "create index if not exists int_catalog_labels_identifier on {{ this }} (identifier)",
+        ]
     )
 }}
 {%- set changed_at = var('catalog_changed_at') %}

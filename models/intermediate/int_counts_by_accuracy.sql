@@ -1,30 +1,20 @@
 with
 
-image_labels as not materialized (
-    select * from {{ ref('int_labels_to_count') }}
-),
-
 by_label as (
     select
-        image_labels.sign,
-        image_labels.provider,
-        label.accuracy
-    from image_labels
-    cross join lateral unnest(image_labels.accuracies) as label (accuracy)
+        sign,
+        provider,
+        unnest(accuracies) as accuracy
+    from {{ ref('int_labels_to_count') }}
 ),
 
 by_image as (
     select
-        image.counted_by,
-        image_labels.sign,
-        image_labels.provider,
-        image.accuracy
-    from image_labels
-    cross join
-        lateral unnest(
-            {{ kinds_of_image_accuracy() }},
-            {{ function('image_accuracies') }}(image_labels.accuracies)
-        ) as image (counted_by, accuracy)
+        sign,
+        provider,
+        unnest({{ kinds_of_image_accuracy() }}) as counted_by,
+        unnest({{ function('image_accuracies') }}(accuracies)) as accuracy
+    from {{ ref('int_labels_to_count') }}
 ),
 
 -- Each counted by itself, because Postgres counts a union of them in one process.

@@ -12,20 +12,19 @@ labels as (
 ),
 
 reviewed as (
-    select label from {{ ref('reviewed_labels') }}
-    union
-    select {{ function('label_key') }}(label) as label from {{ ref('reviewed_labels') }}
+    select unnest(array[label, {{ function('label_key') }}(label)]) as label
+    from {{ ref('reviewed_labels') }}
+    where label is not null
 ),
 
 -- A name that is reviewed in the same spelling, or in lower case, needs no look-up by its key.
 with_review as (
     select
-        labels.*,
-        reviewed.label is null
-        and not {{ label_policy(['reviewed_labels']) }}
-        ? {{ function('label_key') }}(labels.label) as is_unreviewed
+        *,
+        label not in (select reviewed.label from reviewed)
+        and not {{ label_policy(['reviewed_labels']) }} ? {{ function('label_key') }}(label)
+            as is_unreviewed
     from labels
-    left join reviewed on labels.label = reviewed.label
 ),
 
 counted as (

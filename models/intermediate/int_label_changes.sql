@@ -1,10 +1,16 @@
-{{ config(materialized='incremental', full_refresh=false) }}
+{{
+    config(
+        materialized='incremental',
+        full_refresh=false,
+        post_hook="{{ distribute(this) }}"
+    )
+}}
 
--- Its first row names no image: all labels are to be counted.
+-- Its first row is of no store: all labels are to be counted.
 
 select
     null::text as store,
-    null::uuid as identifier,
+    {{ no_image() }} as identifier,
     null::text as provider,
     null::text[] as names,
     null::numeric[] as accuracies

@@ -1,69 +1,108 @@
--- `not materialized`, because Postgres reads what is materialized in one process.
+-- `not materialized`, because Postgres reads what is materialized in one process. On Citus a worker
+-- counts its own images as long as the identifier comes first, and no part of a union that is
+-- grouped has the condition on `are_all`.
 
 with
-
-changes as not materialized (
-    select * from {{ ref('int_label_changes') }}
-),
 
 are_all as not materialized (
     select
         exists(
-            select from changes
-            where identifier is null
+            select 1 from {{ ref('int_label_changes') }}
+            where store is null
         ) as answer
 ),
 
--- As they were counted: a store had what was noted of it, else what it has.
+versions as (
+    select
+        identifier,
+        provider,
+        case
+            when store = 'int_catalog_labels' then 'earlier_catalog'
+            else 'earlier_machine'
+        end as version,
+        names,
+        accuracies
+    from {{ ref('int_label_changes') }}
+    union all
+    select
+        identifier,
+        provider,
+        'machine' as version,
+        names,
+        accuracies
+    from {{ ref('int_machine_labels') }} as stored
+    where
+        exists (
+            select from {{ ref('int_label_changes') }} as changed
+            where
+                changed.identifier = stored.identifier
+                and changed.provider = stored.provider
+        )
+    union all
+    select
+        identifier,
+        provider,
+        'catalog' as version,
+        names,
+        accuracies
+    from {{ ref('int_catalog_labels') }} as stored
+    where
+        exists (
+            select from {{ ref('int_label_changes') }} as changed
+            where
+                changed.identifier = stored.identifier
+                and changed.provider is not distinct from stored.provider
+        )
+),
+
 changed as (
     select
         identifier,
         provider,
-        bool_or(store <> 'int_catalog_labels') as is_of_machine,
-        bool_or(store = 'int_catalog_labels') as is_of_catalog,
-        max(names) filter (where store <> 'int_catalog_labels') as machine_names,
-        max(accuracies) filter (where store <> 'int_catalog_labels') as machine_accuracies,
-        max(names) filter (where store = 'int_catalog_labels') as catalog_names,
-        max(accuracies) filter (where store = 'int_catalog_labels') as catalog_accuracies
-    from changes
+        bool_or(version = 'earlier_machine') as has_earlier_machine,
+        bool_or(version = 'earlier_catalog') as has_earlier_catalog,
+        max(names) filter (where version = 'machine') as machine_names,
+        max(accuracies) filter (where version = 'machine') as machine_accuracies,
+        max(names) filter (where version = 'catalog') as catalog_names,
+        max(accuracies) filter (where version = 'catalog') as catalog_accuracies,
+        max(names) filter (where version = 'earlier_machine') as earlier_machine_names,
+        max(accuracies) filter (where version = 'earlier_machine') as earlier_machine_accuracies,
+        max(names) filter (where version = 'earlier_catalog') as earlier_catalog_names,
+        max(accuracies) filter (where version = 'earlier_catalog') as earlier_catalog_accuracies
+    from versions
     where not (select are_all.answer from are_all)
     group by identifier, provider
 ),
 
+-- As they were counted: a store had what was noted of it, else what it has.
 states as (
     select
-        changed.identifier,
-        changed.provider,
-        machine.names as machine_names,
-        machine.accuracies as machine_accuracies,
-        catalog.names as catalog_names,
-        catalog.accuracies as catalog_accuracies,
-        case when changed.is_of_machine then changed.machine_names else machine.names end
+        identifier,
+        provider,
+        machine_names,
+        machine_accuracies,
+        catalog_names,
+        catalog_accuracies,
+        case when has_earlier_machine then earlier_machine_names else machine_names end
             as earlier_machine_names,
-        case when changed.is_of_machine then changed.machine_accuracies else machine.accuracies end
+        case when has_earlier_machine then earlier_machine_accuracies else machine_accuracies end
             as earlier_machine_accuracies,
-        case when changed.is_of_catalog then changed.catalog_names else catalog.names end
+        case when has_earlier_catalog then earlier_catalog_names else catalog_names end
             as earlier_catalog_names,
-        case when changed.is_of_catalog then changed.catalog_accuracies else catalog.accuracies end
+        case when has_earlier_catalog then earlier_catalog_accuracies else catalog_accuracies end
             as earlier_catalog_accuracies
     from changed
-    left join {{ ref('int_machine_labels') }} as machine
-        on changed.identifier = machine.identifier and changed.provider = machine.provider
-    left join {{ ref('int_catalog_labels') }} as catalog
-        on
-            changed.identifier = catalog.identifier
-            and changed.provider is not distinct from catalog.provider
 ),
 
 -- A machine's response goes before the catalog's tags of that machine, as in int_image_labels.
 signed as (
     select
-        state.sign,
         states.identifier,
         states.provider,
         state.names,
         state.accuracies,
-        state.is_of_response
+        state.is_of_response,
+        state.sign
     from states
     cross join
         lateral (
@@ -84,12 +123,12 @@ signed as (
     where state.names is not null
     union all
     select
-        1 as sign,
         identifier,
         provider,
         names,
         accuracies,
-        is_of_response
+        is_of_response,
+        1 as sign
     from {{ ref('int_image_labels') }}
     where (select are_all.answer from are_all)
 )

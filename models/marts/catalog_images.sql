@@ -6,19 +6,12 @@ images as (
 
 merged as (
     select
-        {{ catalog_columns(of='images', instead={'tags': 'merged.tags'}) }}
+        {{ catalog_columns(of='images', instead={
+            'tags': function('merged_tags') ~ '(images.tags, images.machines, images.machine_label_counts,'
+                ~ ' images.machine_names, images.machine_accuracies, '
+                ~ label_policy(['label_corrections']) ~ ')'
+        }) }}
     from images
-    cross join lateral (
-        select
-            {{ function('merged_tags') }}(
-                images.tags,
-                images.machines,
-                images.machine_label_counts,
-                images.machine_names,
-                images.machine_accuracies,
-                {{ label_policy(['label_corrections']) }}
-            ) as tags
-    ) as merged
 )
 
 select * from merged

@@ -59,15 +59,16 @@ refresh as (
         '{{ invocation_id }}' as invocation_id,
         new.responses as new_responses,
         counted.images::bigint as machine_images,
-        last_refresh.published_tags as published_tags_before,
+        (select last_refresh.published_tags from last_refresh) as published_tags_before,
         published.tags::bigint as published_tags,
         policy.digest as label_policy_digest,
-        coalesce(new.last_response_id, last_refresh.last_response_id, 0)::bigint as last_response_id
+        coalesce(
+            new.last_response_id, (select last_refresh.last_response_id from last_refresh), 0
+        )::bigint as last_response_id
     from new
     cross join counted
     cross join published
     cross join policy
-    left join last_refresh on true
 )
 
 select * from refresh
