@@ -48,7 +48,7 @@
             insert into {{ counts }} (is_correction, example_identifiers, {{ columns }})
             select true, '{}', {{ columns }} from correction_counts;
             insert into {{ changes }} (identifier)
-            select {{ no_image() }} where exists (select from {{ changes }});
+            select {{ no_image() }} where exists (select 1 from {{ changes }});
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

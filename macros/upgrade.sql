@@ -33,10 +33,9 @@
     {%- set of_0_2 = image ~ ', text[], jsonb, jsonb, jsonb, jsonb, jsonb' -%}
     {#- Its store had corrected names. Those that a correction may have made are marked, to be read again. -#}
     {%- do run_query(
-        "update " ~ ref('int_rekognition_labels') ~ " as stored set response_id = -response_id"
+        "update " ~ ref('int_rekognition_labels') ~ " set response_id = -response_id"
         ~ " where names && (select array_agg(corrected) from " ~ ref('label_corrections') ~ ")"
-        ~ " and exists (select from " ~ of_the_loader('rekognition_responses') ~ " as response"
-        ~ " where response.response_id = stored.response_id);"
+        ~ " and response_id in (select response_id from " ~ of_the_loader('rekognition_responses') ~ ");"
         ~ "drop view if exists " ~ schema ~ ".int_folded_label_policy, " ~ schema ~ ".int_label_rules;"
         ~ "drop table if exists " ~ schema ~ ".int_label_policy, " ~ schema ~ ".label_accuracy_histogram, "
         ~ schema ~ ".int_label_accuracy_histogram, " ~ schema ~ ".int_accuracy_counts, "

@@ -2,7 +2,10 @@
     config(
         materialized='incremental',
         full_refresh=false,
-        post_hook="{{ distribute(this) }}"
+        post_hook=[
+            "update {{ this }} set identifier = {{ no_image() }} where identifier is null",
+            "{{ distribute(this) }}",
+        ]
     )
 }}
 
