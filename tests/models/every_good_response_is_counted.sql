@@ -19,6 +19,14 @@ latest as (
         group by identifier
         {{ 'union all' if not loop.last }}
     {% endfor %}
+),
+
+stored as (
+    select
+        identifier,
+        provider,
+        response_id
+    from {{ ref('machine_tags') }}
 )
 
 select
@@ -27,7 +35,7 @@ select
     latest.response_id as last_response,
     stored.response_id as stored_response
 from latest
-full join {{ ref('machine_tags') }} as stored using (identifier, provider)
+full join stored using (identifier, provider)
 left join {{ of_the_loader('released_responses') }} as released
     on stored.response_id = released.response_id
 where
