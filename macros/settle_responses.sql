@@ -12,6 +12,28 @@
         true
     );
     select pg_advisory_unlock('{{ responses }}'::regclass::bigint);
+    {%- if var('is_distributed') %}
+        {{ wait_for_workers_to_commit() }}
+    {%- endif %}
+{%- endmacro %}
+
+{#- What the coordinator has committed, and a worker that crashed then has not: Citus sees to it, in about a
+    minute. -#}
+{% macro wait_for_workers_to_commit() -%}
+    do $wait$
+    begin
+        while exists (
+            select 1
+            from run_command_on_workers(
+                'select coalesce(array_agg(gid), ''{}'') from pg_prepared_xacts'
+            ) as worker
+            inner join pg_dist_transaction as committed on committed.gid = any (worker.result::text[])
+            where worker.success
+        ) loop
+            perform pg_sleep(1);
+        end loop;
+    end
+    $wait$;
 {%- endmacro %}
 
 {% macro last_settled_response_id() -%}

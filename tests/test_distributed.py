@@ -88,6 +88,18 @@ READ = {
     "machine_tags": "identifier, provider, tags, label_model_version",
     "rejected_responses": "provider, problem, document",
 }
+PLACE_OF_NEXT = """
+select response_id, 'rekognition_responses_' || shardid, nodename, nodeport, groupid
+from nextval('raw.response_ids') as response_id
+inner join pg_dist_placement
+on shardid = get_shard_id_for_distribution_column('raw.rekognition_responses', response_id)
+inner join pg_dist_node using (groupid)
+"""
+LOADED_BY_WORKER = sql.SQL("insert into {} (response_id, chunk_id, document) values (%s, 0, %s)")
+WAITS = """
+select count(*) > 0 from pg_stat_activity
+where datname = current_database() and wait_event = 'PgSleep'
+"""
 PUSHED_DOWN = ("published_images", "safe_images", "catalog_images", "tag_decisions", "machine_tags")
 
 
@@ -290,6 +302,27 @@ def test_a_killed_load_goes_on(ready: Cluster, tmp_path: Path) -> None:
     ready.loader("load", file)
     assert documents(ready) == [{"number": number} for number in range(4000)]
     assert ledger(ready) == [(4000, 1)]
+
+
+def test_a_run_waits_for_what_a_worker_has_yet_to_commit(ready: Cluster) -> None:
+    """As after a worker's crash: the coordinator has committed, and the id is settled."""
+    ready.build("build", "--exclude-resource-types", "unit_test", "test")
+    with ready.connect() as coordinator:
+        response_id, shard, host, port, group = coordinator.execute(PLACE_OF_NEXT).fetchone() or ()
+        with connect(host, port, ready.name) as worker:
+            worker.execute("begin")
+            worker.execute("set local citus.enable_manual_changes_to_shards = on")
+            values = (response_id, response(1, "Late").decode())
+            worker.execute(LOADED_BY_WORKER.format(sql.Identifier("raw", shard)), values)
+            worker.execute("prepare transaction 'citus_0_0_0_0'")
+        coordinator.execute(
+            "insert into pg_dist_transaction values (%s, 'citus_0_0_0_0')", (group,)
+        )
+        run = ready.start_dbt("run", "--select", "int_rekognition_labels")
+        wait_for(lambda: fetch(ready, WAITS) == [(True,)])
+        coordinator.execute("select recover_prepared_transactions()")
+    assert run.wait() == 0
+    assert stored(ready) == {1: ["Late"]}
 
 
 def test_a_file_is_taken_back_and_another_released(ready: Cluster, tmp_path: Path) -> None:
