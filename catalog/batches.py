@@ -100,7 +100,12 @@ def lock_rows_only_shortly(connection: psycopg.Connection, catalog: Name) -> Non
             f"{catalog} is locked by another, as by `create index`: run the same command again "
             "later to go on"
         ) from None
-    connection.execute("select set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
+    # On Citus the workers are told so too; elsewhere the first of these is nobody's.
+    connection.execute(
+        sql.SQL(
+            "set local citus.propagate_set_commands = 'local'; set local lock_timeout = {}"
+        ).format(sql.Literal(LOCK_TIMEOUT))
+    )
 
 
 def _in_halves(identifiers: Sequence[UUID], work: Work) -> Done:

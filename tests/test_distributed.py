@@ -32,6 +32,7 @@ from loads import (
 )
 from psycopg import sql
 from recount import RECOUNT, WRONG_EXAMPLES, miscounted
+from test_catalog_writes import digests, refuses, says, table_as_it_is
 from test_counts import COUNTS, SEED, Life
 
 from loader.connect import OWN_SERVER, PROJECT
@@ -406,3 +407,18 @@ def refusal(database: Database, answer: dict[str, bool]) -> str:
 def test_without_citus_it_is_refused(loaded: Database) -> None:
     assert "the database has no Citus" in fails(loaded, "init", "--distributed")
     assert "the database has no Citus" in refusal(loaded, DISTRIBUTED)
+
+
+def test_tags_are_written_into_the_catalog_and_given_back(cluster: Cluster) -> None:
+    before, shown = table_as_it_is(cluster), digests(cluster, "published_images")
+    says(cluster, "init")
+    assert "rows of catalog.image written" in says(cluster, "write-tags", "--batch", "5000")
+    assert table_as_it_is(cluster) != before
+    assert digests(cluster, "published_images") == shown
+    assert says(cluster, "write-tags") == "0 rows of catalog.image written\n"
+    with cluster.connect() as other, other.transaction():
+        (image,) = other.execute("select min(identifier::text) from tag_writes.backups").fetchone()
+        other.execute("update catalog.image set title = title where identifier = %s", (image,))
+        assert "1 rows were locked or changed" in refuses(cluster, "undo")
+    assert says(cluster, "undo").endswith(" given back, 0 changed since\n")
+    assert table_as_it_is(cluster) == before
