@@ -96,13 +96,7 @@ select * from latest
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- set noted = run_query("select " ~ last_read_response_id(store, labeller)) -%}
-    {%- set reads_all = not adds or noted[0][0] is none -%}
-    {%- if reads_all -%}
-        {%- do refuse_to_lose_released(labeller) -%}
-    {%- endif -%}
-
-    {%- call statement('settled', fetch_result=True) -%}
+    {%- call statement('begun', fetch_result=True) -%}
         set local parallel_setup_cost = 0;
         set local parallel_tuple_cost = 0;
         {% if is_there -%}
@@ -110,12 +104,16 @@ select * from latest
             lock table {{ store }} in share row exclusive mode;
         {%- endif %}
         {{ settle_responses() }}
-        select {{ last_settled_response_id() }};
+        select {{ last_read_response_id(store, labeller) }}, {{ last_settled_response_id() }}
     {%- endcall -%}
+    {%- set last_read, last_settled = load_result('begun')['data'][0] -%}
+    {%- set reads_all = not adds or last_read is none -%}
+    {%- if reads_all -%}
+        {%- do refuse_to_lose_released(labeller) -%}
+    {%- endif -%}
     {%- if var('is_distributed') -%}
         {#- The workers do not know the setting. -#}
-        {%- set settled = load_result('settled')['data'][0][0] -%}
-        {%- set sql = sql | replace('(select ' ~ last_settled_response_id() ~ ')', settled) -%}
+        {%- set sql = sql | replace('(select ' ~ last_settled_response_id() ~ ')', last_settled) -%}
     {%- endif -%}
 
     {%- call statement('main') -%}
