@@ -1,6 +1,7 @@
 """Tags into the catalog's own table, and back: what is written, what is left, what is refused."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -63,9 +64,11 @@ def table_as_it_is(database: Database) -> list[tuple[object]]:
 
 
 @contextmanager
-def copy_of(server: Server, database: Database, name: str) -> Iterator[Database]:
-    """A copy of a database, which goes on with what dbt has said of it."""
-    copy = Database(database.host, name, database.folder)
+def copy_of(server: Server, database: Database, name: str, folder: Path) -> Iterator[Database]:
+    """A copy of a database, with what dbt has said of the project."""
+    (folder / "target").mkdir()
+    shutil.copy(database.folder / "target" / "manifest.json", folder / "target")
+    copy = Database(database.host, name, folder)
     dropped, copied = (
         sql.SQL(words).format(copy=sql.Identifier(name), original=sql.Identifier(database.name))
         for words in (
@@ -81,9 +84,11 @@ def copy_of(server: Server, database: Database, name: str) -> Iterator[Database]
 
 
 @pytest.fixture(scope="module")
-def small(server: Server, sample: Database) -> Iterator[Database]:
+def small(
+    server: Server, sample: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
     """The project built on the sample; an eighth of the images is left, some with odd tags."""
-    with copy_of(server, sample, "small") as copy:
+    with copy_of(server, sample, "small", tmp_path_factory.mktemp("small")) as copy:
         with copy.connect() as connection:
             connection.execute(
                 """
@@ -102,9 +107,9 @@ def small(server: Server, sample: Database) -> Iterator[Database]:
 
 
 @pytest.fixture
-def written_to(server: Server, small: Database) -> Iterator[Database]:
+def written_to(server: Server, small: Database, tmp_path: Path) -> Iterator[Database]:
     """A copy of it for each test."""
-    with copy_of(server, small, "written_to") as copy:
+    with copy_of(server, small, "written_to", tmp_path) as copy:
         yield copy
 
 
