@@ -24,7 +24,8 @@
             {{ config.get('volatility') or 'immutable' }} parallel safe
             {{ config.meta_get('options') or '' }}
             {% if config.meta_get('language') == 'plpgsql' -%}
-                language plpgsql as $function$
+                -- Or operators of a reader's own would be handed what is not shown, see docs/security.md.
+                language plpgsql set search_path = pg_catalog, pg_temp as $function$
                 {{ body }}
                 $function$;
             {%- else -%}
