@@ -28,6 +28,11 @@ class Commands(click.Group):
         try:
             with interrupts.raised():
                 return super().invoke(context)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise UserError(
+                f"the database says: {' '.join(str(error).split())}. Of which role one has to be a "
+                "member is in docs/security.md."
+            ) from None
         except psycopg.Error as error:
             raise UserError(f"the database says: {' '.join(str(error).split())}") from None
         except KeyboardInterrupt:

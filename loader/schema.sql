@@ -1,6 +1,13 @@
 -- The loader's own relations. Repeatable: `python -m loader init` runs it each time.
 
-create schema if not exists raw;
+-- Of a schema that is there `create schema if not exists` asks for the right to make one.
+do $$
+begin
+    if to_regnamespace('raw') is null then
+        create schema raw;
+    end if;
+end
+$$;
 comment on schema raw is
 'Label Refinery: label files as they came, and the ledger of what has been loaded.';
 
@@ -100,7 +107,7 @@ comment on column raw.rejected_lines.reason is 'What Postgres says of the line.'
 -- The reason instead of an error, so that one bad line costs no good one. Only what the line
 -- itself causes is caught; a full disk or a cancelled statement still stops the load.
 create or replace function raw.parse_line(line bytea, out document jsonb, out reason text)
-language plpgsql immutable strict
+language plpgsql immutable strict set search_path = pg_catalog, pg_temp
 as $$
 declare
     detail text;

@@ -28,7 +28,7 @@ SENTENCES = {
     "published": "It is shown.",
 }
 OWN_TAG = "It is from where the image is from; such tags are shown unless a rule above holds."
-IMAGE = "select provider from {catalog_images} where identifier = %s"
+IMAGE = "select provider from {published_images} where identifier = %s"
 TAGS = """
 select name, provider, accuracy, decision
 from {tag_decisions}
@@ -62,7 +62,7 @@ def explain(connection: psycopg.Connection, identifier: UUID, folder: Path) -> l
 
     Decisions are those of the live policy, lines those of the files in the folder.
     """
-    query = sql.SQL(IMAGE).format(catalog_images=relation("catalog_images"))
+    query = sql.SQL(IMAGE).format(published_images=relation("published_images"))
     image = connection.execute(query, (identifier,)).fetchone()
     if image is None:
         raise UserError(f"the catalog has no image {identifier}")
