@@ -39,6 +39,7 @@
         -- Postgres asks this of who reads a view, and it is not everybody's in every database.
         grant execute on function {{ function }}({{ types }}) to public;
     {%- endcall -%}
+    {%- do give_to_refresher(function ~ '(' ~ types ~ ')') -%}
 
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}

@@ -31,7 +31,7 @@
         {{ replicate(table) }}
     {%- endcall -%}
 
-    {%- do apply_grants(table, config.get('grants'), should_revoke(existing, not is_refilled)) -%}
+    {%- do put_rights_in_order(table, config.get('grants')) -%}
     {%- do persist_docs(table, model) -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}

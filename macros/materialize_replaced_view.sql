@@ -29,7 +29,7 @@
         $replace_view$
     {%- endcall -%}
 
-    {%- do apply_grants(view, config.get('grants'), should_revoke(existing, full_refresh_mode=False)) -%}
+    {%- do put_rights_in_order(view, config.get('grants')) -%}
     {%- do persist_docs(view, model) -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
