@@ -116,9 +116,13 @@
         and relation.schema_owner = {{ in_sql(var('roles').refresher) }} #>> '{}'
 {%- endmacro %}
 
-{#- In place of dbt's, for incremental models and seeds too. -#}
+{#- For our incremental models and seeds; a project that has us as a package keeps dbt's for its own. -#}
 {% macro postgres__apply_grants(relation, grant_config, should_revoke=True) -%}
-    {%- do put_rights_in_order(relation, grant_config) -%}
+    {%- if model.package_name == 'label_refinery' -%}
+        {%- do put_rights_in_order(relation, grant_config) -%}
+    {%- else -%}
+        {%- do dbt.default__apply_grants(relation, grant_config, should_revoke) -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro give_to_refresher(function) -%}
