@@ -34,7 +34,7 @@ def cli() -> None:
 @cli.command()
 def init() -> None:
     """Create the schema tag_writes, for the tags as they were; repeatable."""
-    with connect() as connection:
+    with connect(as_owner_of=ledger.SCHEMA) as connection:
         ledger.create_schema(connection)
 
 
@@ -68,7 +68,7 @@ def write_tags(
     What is written is kept as it was, for `undo`. Broken off, the same command goes on.
     """
     view = PUBLISHED if published else EVERYTHING
-    with connect() as connection:
+    with connect(as_owner_of=ledger.SCHEMA) as connection:
         relations = find_relations(connection, view, touch)
         ledger.lock(connection)
         writer = Writer(connection, relations, touch, dry_run)
@@ -91,7 +91,7 @@ def undo(run: int | None, batch: int, pause: float, quiet: bool) -> None:
 
     Rows that others have changed since keep what they have; their identifiers are printed.
     """
-    with connect() as connection:
+    with connect(as_owner_of=ledger.SCHEMA) as connection:
         ledger.require_schema(connection)
         written = ledger.run_to_undo(connection, run)
         relations = find_relations(connection, written.view_name, written.touched_column)
@@ -132,7 +132,7 @@ STATUS = (
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def status(as_json: bool) -> None:
     """Show the runs."""
-    with connect() as connection:
+    with connect(as_owner_of=ledger.SCHEMA) as connection:
         ledger.require_schema(connection)
         runs = ledger.run_statuses(connection)
     for run in runs:
@@ -148,7 +148,7 @@ def status(as_json: bool) -> None:
 @click.argument("run", type=int)
 def drop_backup(run: int) -> None:
     """Drop what RUN has kept, when nobody needs the way back."""
-    with connect() as connection:
+    with connect(as_owner_of=ledger.SCHEMA) as connection:
         ledger.require_schema(connection)
         ledger.lock(connection)
         freed = ledger.drop_backup(connection, run)

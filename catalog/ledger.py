@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from loader.errors import UserError
 
+SCHEMA = "tag_writes"
 DDL = Path(__file__).with_name("schema.sql")
 
 

@@ -1,6 +1,13 @@
 -- The ledger of what is written into the catalog's table. Repeatable: `python -m catalog init`.
 
-create schema if not exists tag_writes;
+-- Of a schema that is there `create schema if not exists` asks for the right to make one.
+do $$
+begin
+    if to_regnamespace('tag_writes') is null then
+        create schema tag_writes;
+    end if;
+end
+$$;
 comment on schema tag_writes is
 'Label Refinery: what it has written into the catalog''s table, and what was there before.';
 

@@ -53,7 +53,7 @@ def cli() -> None:
 )
 def init(unlogged: bool | None, distributed: bool) -> None:
     """Create the schema raw and its tables; repeatable."""
-    with connect() as connection:
+    with connect(as_owner_of="raw") as connection:
         schema.create_schema(connection, unlogged, distributed)
 
 

@@ -67,8 +67,12 @@ def embedded_parameters(home: Path = HOME) -> dict[str, str]:
 
 
 @contextmanager
-def connect() -> Iterator[psycopg.Connection]:
-    """Open a connection for a while; raises UserError if there is none to be had."""
+def connect(as_owner_of: str | None = None) -> Iterator[psycopg.Connection]:
+    """Open a connection for a while; raises UserError if there is none to be had.
+
+    As a member of the role that owns a schema it acts for that one, so that what it makes is not
+    its own alone.
+    """
     if not has_own_server() and (owner := owner_of(HOME)) != HOME:
         raise UserError(
             f"the embedded server of {HOME} belongs to {owner or 'nobody that it names'}: "
@@ -79,6 +83,15 @@ def connect() -> Iterator[psycopg.Connection]:
     except psycopg.OperationalError as error:
         raise UserError(unreachable(error)) from None
     with connection:
+        if as_owner_of:
+            connection.execute(
+                """
+                select set_config('role', pg_get_userbyid(nspowner), false)
+                from pg_namespace
+                where nspname = %s and pg_has_role(nspowner, 'usage')
+                """,
+                (as_owner_of,),
+            )
         yield connection
 
 

@@ -41,14 +41,6 @@ def create_schema(
             "create database refinery encoding 'UTF8' template template0"
         )
     with connection.transaction():
-        # What is made belongs to whom the schema belongs to, whoever of its members makes it.
-        connection.execute(
-            """
-            select set_config('role', pg_get_userbyid(nspowner), true)
-            from pg_namespace
-            where nspname = 'raw'
-            """
-        )
         connection.execute(DDL.read_bytes())
         responses_ddl = sql.SQL(RESPONSES_DDL.read_text())
         for labeller in labellers():

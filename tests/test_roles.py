@@ -16,6 +16,7 @@ from conftest import Database, fresh_database
 from loads import BAD, fails, fetch, write
 from psycopg import errors, sql
 
+from catalog.cli import cli
 from loader.connect import PROJECT
 from trial.catalog import load_catalog
 from trial.sample import write_sample
@@ -93,7 +94,7 @@ def written(kind: str, name: str, role: str) -> str:
 def admin(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
     """A database of an ordinary role's, in which it has set all up and made the roles."""
     folder = tmp_path_factory.mktemp("roles")
-    catalog, labels = write_sample(folder, images=300, labelled=200)
+    images, labels = write_sample(folder, images=300, labelled=200)
     with psycopg.connect(**server.parameters(), autocommit=True) as superuser:
         logins = [login_of(role) for role in ROLES]
         try:
@@ -103,17 +104,18 @@ def admin(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 owner = Login(fresh.host, fresh.name, fresh.folder, ADMIN)
                 owner.loader("init")
                 with owner.connect() as connection:
-                    load_catalog(connection, catalog)
+                    load_catalog(connection, images)
                 owner.loader("load", labels)
                 owner.build("run-operation", "create_roles")
                 owner.build("build", *NO_TESTS)
-                make_tag_writes(owner)
+                catalog(owner, "init")
                 owner.build("run-operation", "create_roles")
                 with owner.connect() as connection:
                     for role in ROLES:
                         connection.execute(f"create role {login_of(role)} login in role {role}")
                 refresher = as_member(owner, "label_refresher")
                 refresher.build("build", "--select", "models/evidence", "seeds/evidence", *NO_TESTS)
+                catalog(as_member(owner, "catalog_writer"), "write-tags")
                 yield owner
         finally:
             for role in [*logins, *ROLES, ADMIN]:
@@ -129,23 +131,11 @@ def as_member(admin: Login, role: str) -> Login:
     return Login(admin.host, admin.name, admin.folder, login_of(role))
 
 
-def make_tag_writes(database: Database) -> None:
-    """Do what `python -m catalog init` does, which is no part of this branch yet."""
-    with database.connect() as connection:
-        connection.execute(
-            """
-            create schema tag_writes
-            create table runs (run_id bigint generated always as identity primary key)
-            create table batches (
-                batch_id bigint generated always as identity primary key,
-                run_id bigint not null references runs
-            )
-            create table backups (
-                run_id bigint, identifier uuid, tags_before jsonb, primary key (run_id, identifier)
-            ) partition by list (run_id)
-            create table backups_1 partition of backups for values in (1)
-            """
-        )
+def catalog(login: Login, *arguments: str) -> str:
+    """Run a command of `python -m catalog` that has to succeed; return what it printed."""
+    done = login.invoke(cli, *arguments)
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
 
 
 # Everything there is, tried
@@ -359,27 +349,11 @@ def others_relations(database: Database) -> list[tuple[str]]:
     return fetch(database, query, SCHEMAS, SCHEMAS)
 
 
-def test_the_catalogs_writer_does_its_work(admin: Login) -> None:
-    """What `python -m catalog` does, until it is here to be run."""
-    with (
-        as_member(admin, "catalog_writer").connect() as writer,
-        writer.transaction(force_rollback=True),
-    ):
-        for statement in (
-            "lock table catalog.image in row exclusive mode",
-            "create temporary table batch as select * from refinery.catalog_images limit 3",
-            "select tags from refinery.published_images limit 1",
-            "select identifier from refinery.int_rekognition_labels limit 1",
-            "insert into tag_writes.runs default values",
-            "create table tag_writes.backups_2 partition of tag_writes.backups for values in (2)",
-            "insert into tag_writes.backups select 2, identifier, tags from batch",
-            """
-            update catalog.image as image set tags = batch.tags from batch
-            where image.identifier = batch.identifier
-            """,
-            "drop table tag_writes.backups_2",
-        ):
-            writer.execute(statement)
+def test_tags_are_written_into_the_catalog_by_their_role(admin: Login) -> None:
+    writer = as_member(admin, "catalog_writer")
+    for command in ("init", "undo", "drop-backup 1", "write-tags --published", "status"):
+        catalog(writer, *command.split())
+    assert others_relations(admin) == []
 
 
 def test_what_whoever_made_is_the_groups(admin: Login) -> None:
