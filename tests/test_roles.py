@@ -18,6 +18,7 @@ from psycopg import errors, sql
 
 from catalog.cli import cli
 from loader.connect import PROJECT
+from review.cli import cli as review
 from trial.catalog import load_catalog
 from trial.sample import write_sample
 from trial.server import Server
@@ -310,7 +311,7 @@ def test_dbt_runs_whole_as_its_role_and_no_reader_is_refused(admin: Login) -> No
     with ThreadPoolExecutor(1) as threads:
         reads = threads.submit(read_until, reader, done)
         try:
-            for command in ("run", "run --full-refresh", "seed", "seed --full-refresh"):
+            for command in ("run", "run --full-refresh", "seed --full-refresh"):
                 refresher.build(*command.split())
             refresher.dbt("build", "--select", "*")
             refresher.build("source", "freshness")
@@ -354,6 +355,14 @@ def test_tags_are_written_into_the_catalog_by_their_role(admin: Login) -> None:
     for command in ("init", "undo", "drop-backup 1", "write-tags --published", "status"):
         catalog(writer, *command.split())
     assert others_relations(admin) == []
+
+
+def test_a_reviewer_explains_and_looks(admin: Login, tmp_path: Path) -> None:
+    ((image,),) = fetch(admin, "select identifier::text from catalog.image limit 1")
+    reviewer = as_member(admin, "label_reviewer")
+    for command in (["explain", image], ["page", "--output", tmp_path / "index.html"]):
+        done = reviewer.invoke(review, *command)
+        assert done.exit_code == 0, done.stderr
 
 
 def test_what_whoever_made_is_the_groups(admin: Login) -> None:
