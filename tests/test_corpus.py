@@ -285,8 +285,8 @@ def test_what_is_no_fault_of_a_line_stops_the_load_and_rejects_none(
             $$
             """
         )
-        set_for(loaded, "search_path", "public, pg_catalog")
+        connection.execute("alter function raw.parse_line set search_path = public, pg_catalog")
         assert "no space left on device" in fails(loaded, *LOAD, path)
-        connection.execute("drop function public.convert_from")
+        connection.execute("alter function raw.parse_line set search_path = pg_catalog")
         said = loaded.loader(*LOAD, str(path))
     assert "2 lines = 1 loaded + 1 rejected + 0 blank" in said
