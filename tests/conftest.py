@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,8 @@ drop table correction_counts;
 delete from refinery.int_label_policy_in_force;
 insert into refinery.int_label_policy_in_force select * from refinery.int_seeded_label_policy;
 """
+
+KILL_SEED = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(1 << 32))
 
 # What a test records to be printed after the suite.
 SUMMARY = "summary"
@@ -165,10 +168,17 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """A running server of each version that is installed."""
-    binaries = BINARIES[request.param]
-    if binaries is not None and not binaries.exists():
-        pytest.skip(f"Postgres {request.param} is not installed in {binaries}")
     home = tmp_path_factory.mktemp(f"postgres{request.param}") / "home"
+    with running_server(request.param, home) as running:
+        yield running
+
+
+@contextmanager
+def running_server(version: int, home: Path) -> Iterator[Server]:
+    """Start a server of a version; skip the test where that is not installed."""
+    binaries = BINARIES[version]
+    if binaries is not None and not binaries.exists():
+        pytest.skip(f"Postgres {version} is not installed in {binaries}")
     running = Server(home, binaries or find_binaries())
     running.start()
     switch_fsync_off(running)
@@ -233,6 +243,13 @@ def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         fresh.loader("load", str(labels))
         fresh.dbt("build", "--select", "*")
         yield fresh
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """The dice of a test that kills; KILL_SEED, which it prints, repeats a run."""
+    print(f"KILL_SEED={KILL_SEED}")
+    return random.Random(f"{KILL_SEED} {request.node.name}")
 
 
 @pytest.fixture

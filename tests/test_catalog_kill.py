@@ -5,7 +5,6 @@ always in the midst of many. KILL_SEED sets the instants; the seed of a run is p
 """
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BINARIES, Database, fresh_database, switch_fsync_off
+from conftest import BINARIES, Database, fresh_database, running_server
 from loads import LONGEST_WAIT_SECONDS, fetch, wait_for
 from psycopg import sql
 from test_kill import kill_server
@@ -23,10 +22,9 @@ from test_kill import kill_server
 from catalog.cli import cli
 from loader.connect import PROJECT
 from loader.labellers import labellers
-from trial.server import Server, find_binaries
+from trial.server import Server
 
 KILLS = 30
-SEED = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(1 << 32))
 BATCH = ("--batch", "5", "--quiet")
 MANIFEST = {"sources": {"": {"source_name": "catalog", "schema": "catalog", "identifier": "image"}}}
 
@@ -82,16 +80,9 @@ def own_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """A server of each version that may be killed."""
-    binaries = BINARIES[request.param]
-    if binaries is not None and not binaries.exists():
-        pytest.skip(f"Postgres {request.param} is not installed in {binaries}")
-    home = tmp_path_factory.mktemp("killed") / "home"
-    server = Server(home, binaries or find_binaries())
-    server.start()
-    switch_fsync_off(server)
-    yield server
-    server.start()
-    server.remove()
+    with running_server(request.param, tmp_path_factory.mktemp("killed") / "home") as server:
+        yield server
+        server.start()
 
 
 @pytest.fixture
@@ -107,12 +98,6 @@ def database(own_server: Server, tmp_path: Path) -> Iterator[Database]:
         assert fresh.invoke(cli, "init").exit_code == 0
         yield fresh
         own_server.start()
-
-
-@pytest.fixture
-def rng(request: pytest.FixtureRequest) -> random.Random:
-    print(f"KILL_SEED={SEED}")
-    return random.Random(f"{SEED} {request.node.name}")
 
 
 def start(database: Database, command: str) -> "subprocess.Popen[bytes]":

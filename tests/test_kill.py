@@ -19,7 +19,7 @@ from unittest import mock
 
 import psycopg
 import pytest
-from conftest import Database, fresh_database, switch_fsync_off
+from conftest import Database, fresh_database, running_server
 from loads import (
     LONGEST_WAIT_SECONDS,
     cut_into,
@@ -38,10 +38,9 @@ from loader.errors import UserError
 from loader.ledger import Account
 from loader.schema import create_schema, tables
 from loader.workers import Workers
-from trial.server import Server, find_binaries
+from trial.server import Server
 
 ROUNDS = 20
-SEED = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(1 << 32))
 CHUNK_BYTES = 2_000
 OPTIONS = ("--workers", "2", "--max-rejects", "100%")
 
@@ -252,12 +251,9 @@ def interruptible() -> None:
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that may be killed."""
-    server = Server(tmp_path_factory.mktemp("killed") / "home", find_binaries())
-    server.start()
-    switch_fsync_off(server)
-    yield server
-    server.start()
-    server.remove()
+    with running_server(18, tmp_path_factory.mktemp("killed") / "home") as server:
+        yield server
+        server.start()
 
 
 @pytest.fixture
@@ -269,12 +265,6 @@ def database(own_server: Server, tmp_path: Path) -> Iterator[Database]:
             create_schema(connection)
         yield fresh
         own_server.start()
-
-
-@pytest.fixture
-def rng(request: pytest.FixtureRequest) -> random.Random:
-    print(f"KILL_SEED={SEED}")
-    return random.Random(f"{SEED} {request.node.name}")
 
 
 class Files:

@@ -1,6 +1,5 @@
 """Released files: their documents are gone, and all else of them is there."""
 
-import os
 import random
 import signal
 import time
@@ -28,7 +27,6 @@ from loads import (
     write,
 )
 
-SEED = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(1 << 32))
 STEPS = 30
 LABELLERS = ("rekognition", "clarifai")
 REFUSE = """
@@ -324,10 +322,8 @@ having count(*) != 1 or count(file_id) != 1 or max(response.labeller) != max(fil
 
 @on_one_version
 def test_whatever_is_done_and_killed_every_line_is_accounted_for(
-    loaded: Database, tmp_path: Path
+    loaded: Database, tmp_path: Path, rng: random.Random
 ) -> None:
-    print(f"KILL_SEED={SEED}")
-    rng = random.Random(SEED)
     files = {tmp_path / f"{number}.jsonl": LABELLERS[number % 2] for number in range(4)}
     for number, file in enumerate(files):
         marks = (b'{"file": %d, "mark": %d' % (number, mark) for mark in range(100))
