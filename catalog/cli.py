@@ -54,7 +54,8 @@ quiet = click.option("--quiet", is_flag=True, help="No progress, only the accoun
 @click.option(
     "--touch",
     metavar="COLUMN",
-    help="Set this column of the rows written to now; if the var catalog_changed_at names one, it.",
+    help="A column that says when a row was changed, to be set to now; that of the var "
+    "catalog_changed_at, if it names one.",
 )
 @click.option("--dry-run", is_flag=True, help="Write nothing, and say how many rows it would.")
 @batch
@@ -69,6 +70,7 @@ def write_tags(
     """
     view = PUBLISHED if published else EVERYTHING
     with connect(as_owner_of=ledger.SCHEMA) as connection:
+        ledger.require_schema(connection)
         relations = find_relations(connection, view, touch)
         ledger.lock(connection)
         writer = Writer(connection, relations, touch, dry_run)

@@ -36,8 +36,12 @@ def create_schema(connection: psycopg.Connection) -> None:
 
 
 def require_schema(connection: psycopg.Connection) -> None:
-    """Raise UserError unless `init` has been run."""
-    if connection.execute("select to_regclass('tag_writes.backups')").fetchone() == (None,):
+    """Raise UserError unless `init` has been run; whoever asks needs no right for it."""
+    query = """
+        select from pg_class inner join pg_namespace on pg_namespace.oid = relnamespace
+        where nspname = 'tag_writes' and relname = 'backups'
+    """
+    if connection.execute(query).fetchone() is None:
         raise UserError("tag_writes is not there: run `python -m catalog init` first")
 
 

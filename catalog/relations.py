@@ -46,12 +46,9 @@ def find_relations(connection: psycopg.Connection, view: str, touch: str | None)
     models = [view, *(f"int_{labeller}_labels" for labeller in labellers())]
     built, *stores = (Name(schema_of(model), model) for model in models)
     found = Relations(_catalog_table(), built, tuple(stores))
-    for name, made_by in (
-        *((table, "python -m catalog init") for table in LEDGER),
-        *((built, "dbt build") for built in (found.view, *found.stores)),
-    ):
+    for name in (found.view, *found.stores):
         if not _columns(connection, name):
-            raise UserError(f"{name} is not there: run `{made_by}` first")
+            raise UserError(f"{name} is not there: run `dbt build` first")
     _require_columns(connection, found.catalog, touch)
     _require_rights(connection, found)
     return found

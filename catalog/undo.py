@@ -49,13 +49,11 @@ class Undo:
     def give_back_all(self, batches: Batches) -> Done:
         """Give all rows back that nobody has changed since."""
         ledger.begin_undo(self.connection, self.run)
-        done = batches.run(self._next_page, self._give_back, self._count())
+        total = ledger.backed_up(self.connection, self.run)
+        done = batches.run(self._next_page, self._give_back, total)
         if not done.left:
             ledger.finish_undo(self.connection, self.run)
         return done
-
-    def _count(self) -> int:
-        return ledger.backed_up(self.connection, self.run)
 
     def _next_page(self, after: UUID | None, size: int) -> list[UUID]:
         return ledger.backed_up_after(self.connection, self.run, after, size)

@@ -66,8 +66,7 @@ class Writer:
 
     def write_all(self, batches: Batches) -> Done:
         """Write the tags of all images that have labels, where they differ."""
-        kind = (str(self.relations.catalog), self.relations.view.relation, self.touch)
-        self.run = ledger.unfinished_run(self.connection, *kind)
+        self.run = ledger.unfinished_run(self.connection, *self._kind)
         self.connection.execute(
             """
             create temporary table if not exists tag_batch
@@ -78,6 +77,10 @@ class Writer:
         if self.run and not done.left and not self.is_dry:
             ledger.finish_run(self.connection, self.run)
         return done
+
+    @property
+    def _kind(self) -> tuple[str, str, str | None]:
+        return str(self.relations.catalog), self.relations.view.relation, self.touch
 
     def _count(self) -> int:
         stores = sql.SQL(" union ").join(
@@ -110,8 +113,7 @@ class Writer:
         return Done(len(written), left=sorted(differ - written))
 
     def _enter(self, written: set[UUID]) -> None:
-        kind = (str(self.relations.catalog), self.relations.view.relation, self.touch)
-        self.run = self.run or ledger.begin_run(self.connection, *kind)
+        self.run = self.run or ledger.begin_run(self.connection, *self._kind)
         ledger.back_up(self.connection, self.run, list(written))
         ledger.enter_batch(self.connection, self.run, len(written), is_undo=False)
 

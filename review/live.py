@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ SCHEMA = "refinery"
 def manifest() -> dict[str, Any]:
     """Return what dbt's last run knew of the project; nothing if it has not run here."""
     path = PROJECT / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return _parsed(path, path.stat().st_mtime_ns) if path.exists() else {}
+
+
+@lru_cache(maxsize=1)  # 2 MB, asked for each relation
+def _parsed(path: Path, changed_at: int) -> dict[str, Any]:
+    del changed_at
+    return json.loads(path.read_text())
 
 
 def relation(name: str) -> sql.Identifier:
