@@ -31,6 +31,7 @@ from review.preview import MOST, as_list, as_table, preview_edit
 POLICY = ("labels", "dbt build")
 PREVIEW = ("int_policy_change", "dbt build")
 EVIDENCE = ("label_gallery", "dbt build --selector evidence")
+EXAMPLES = ("label_examples", "dbt build --selector evidence")
 
 
 @click.group(
@@ -219,24 +220,22 @@ def _save(edit: Edit) -> None:
 @cli.command()
 @labels_to_show
 @click.option(
-    "--most", type=click.IntRange(min=1), default=100, show_default=True, help="So many labels."
-)
-@click.option(
     "--output",
     type=click.Path(path_type=Path),
-    default=Path("galleries/index.html"),
+    default=Path("label-review"),
     show_default=True,
-    help="The file to write.",
+    help="The folder to write.",
 )
-def page(labels: list[str], most: int, output: Path) -> None:
-    """Write a page of labels with their images, for reviewers.
+def page(labels: list[str], output: Path) -> None:
+    """Write the page on which labels are reviewed.
 
-    By default it shows the labels that are on most images. Several labels may stand in one
-    LABEL, with commas between.
+    It opens from the folder or from any web server, and exports decisions.csv. By default it has
+    all labels. Several may stand in one LABEL, with commas between.
     """
-    with connect_to(*EVIDENCE) as connection:
-        sections, images = write_page(connection, output, spellings(connection, labels), most)
-    print(f"{printable(output)}: {sections:,} labels with {images:,} images")
+    with connect_to(*EXAMPLES) as connection:
+        path, facts = write_page(connection, output, labels)
+    counted = f"{len(facts['labels']):,} labels with {len(facts['images']):,} images"
+    print(f"{printable(path)}: {counted}")
 
 
 @cli.command()
