@@ -199,7 +199,7 @@ def test_a_preview_is_what_the_edit_then_does(
     edit(folder, "included_labels", "\nPerson,\n", "\n")
     edit(folder, "included_labels", "\nNature,\n", "\nNature,0.75\n")
     edit(folder, "included_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
-    edit(folder, "reviewed_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
+    edit(folder, "reviewed_labels", "\nBucket,", f"\n{UNKNOWN_LABEL},,ann,2026-11-22\nBucket,")
     found = preview_edit(connection, folder)
     assert found.stopped_for == []
     previewed = {(effect.provider, effect.label): effect for effect in found.effects}
