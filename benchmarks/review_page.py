@@ -51,12 +51,14 @@ def made_up_facts(labels: int = LABELS) -> dict[str, Any]:
     def label(number: int) -> dict[str, Any]:
         facts = [said("rekognition", number), said("clarifai", number)]
         facts[1]["blocked_by"] = "provider_withheld"
-        state = {"queue": number + 1} if number < AWAITING else {"decision": "include"}
+        awaits = {"queue": number + 1, "unreviewed": True}
+        state = awaits if number < AWAITING else {"decision": "include"}
         return {"label": facts[0]["label"], "said": facts, "parents": ["Nature"], **state}
 
     address = "https://images.example.org/photographs"
     return {
         "catalog": "made up",
+        "reviewers_required": 1,
         "categories": {"withhold": WITHHELD_CATEGORIES, "flag": FLAGGED_CATEGORIES},
         "images": [
             [

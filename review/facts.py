@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
+import yaml
 from psycopg import sql
 
+from loader.connect import PROJECT
 from loader.errors import UserError
 from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES
 from review.files import label_key
@@ -29,7 +31,7 @@ RELATIONS = (
 FUNCTIONS = ("label_key", "minimum_accuracy", "tag_decision")
 
 # Labels that machines say, and those that the policy alone knows; in the spelling on most images.
-# Signatures came to reviewed_labels later: as jsonb, so that a seed without them is read too.
+# What is decided of a label is in the files' own words even where too few have signed it.
 LABELS = """
 with
 
@@ -82,8 +84,8 @@ queue as (
 ),
 
 reviewed as (
-    select {label_key}(label) as key, to_jsonb(line) as line
-    from {reviewed_labels} as line
+    select {label_key}(label) as key, note, reviewed_by, reviewed_on
+    from {reviewed_labels}
 ),
 
 sensitive as (
@@ -97,9 +99,10 @@ select
         'label', labels.spellings[1],
         'spellings', case when cardinality(labels.spellings) > 1 then labels.spellings[2:] end,
         'queue', queue.position,
+        'unreviewed', case when not policy.reviewed_labels ? labels.key then true end,
         'decision', case
             when policy.sensitive_labels -> labels.key ->> 'handling' = 'withhold' then 'withhold'
-            when not policy.reviewed_labels ? labels.key then null
+            when reviewed.key is null then null
             when not policy.included_labels ? labels.key then 'exclude'
             when policy.sensitive_labels ? labels.key then 'flag'
             else 'include'
@@ -107,9 +110,9 @@ select
         'minimum', trim_scale((policy.included_labels ->> labels.key)::numeric)::text,
         'category', sensitive.category,
         'reason', sensitive.reason,
-        'note', reviewed.line ->> 'note',
-        'reviewed_by', reviewed.line ->> 'reviewed_by',
-        'reviewed_on', reviewed.line ->> 'reviewed_on',
+        'note', reviewed.note,
+        'reviewed_by', reviewed.reviewed_by,
+        'reviewed_on', reviewed.reviewed_on,
         'is_denied', case when labels.key like any(policy.denied_tag_patterns) then true end,
         'replaced_by', (
             select min(correction.value)
@@ -268,10 +271,17 @@ def label_facts(connection: psycopg.Connection, named: Sequence[str] = ()) -> Fa
     return {
         # What a browser keeps is of one catalog and not of another's page beside it.
         "catalog": f"{database and database[0]} {schema}",
+        "reviewers_required": reviewers_required(),
         "categories": {"withhold": WITHHELD_CATEGORIES, "flag": FLAGGED_CATEGORIES},
         "images": [described.get(identifier) for identifier in places],
         "labels": list(labels.values()),
     }
+
+
+def reviewers_required() -> int:
+    """Return the var of that name."""
+    settings = yaml.safe_load((PROJECT / "dbt_project.yml").read_bytes())
+    return int(settings["vars"]["reviewers_required"])
 
 
 def described_image(

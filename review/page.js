@@ -140,12 +140,13 @@ function renderLabel() {
 
 function badge(label) {
   const plan = planned(label);
-  const word = plan.decision ? DONE[plan.decision] : "nobody has reviewed it";
-  return make("span", { class: `mark ${plan.decision ?? "open"}` }, word, plan.category && ` (${inWords(plan.category)})`);
+  const word = plan.unreviewed ? "awaits review" : DONE[plan.decision];
+  return make("span", { class: `mark ${plan.unreviewed ? "open" : plan.decision}` }, word, plan.category && ` (${inWords(plan.category)})`);
 }
 
 function inForce(label) {
-  const words = label.decision ? `In force: ${DONE[label.decision]}` : "Nobody has reviewed it";
+  const words = !label.decision ? "Nobody has reviewed it"
+    : `${label.unreviewed ? "Awaits more reviewers" : "In force"}: ${DONE[label.decision]}`;
   const minimum = label.minimum && ` from ${Number(label.minimum).toFixed(2)}`;
   const reason = label.category && `, ${inWords(label.category)}: ${label.reason}`;
   const names = label.reviewed_by?.split(";").map(trim).join(", ");
@@ -202,8 +203,8 @@ function renderPanel() {
       make("p", { id: "minimum-words", class: "quiet" }, "Empty: the machine’s own."),
       make("div", { class: "choices" }, ...Object.entries(KEYS).map(([key, name]) => choice(name, key))),
       make("div", { id: "details", hidden: true },
-        make("label", { id: "of-category" }, "Category ", make("select", { id: "of", required: true })),
-        make("label", {}, "Reason ", make("input", { id: "reason", required: true, pattern: ".*\\S.*", list: "reasons", title: "Why, in a few words" })),
+        make("label", { id: "of-category" }, "Category ", make("select", { id: "of" })),
+        make("label", {}, "Reason ", make("input", { id: "reason", pattern: ".*\\S.*", list: "reasons", title: "Why, in a few words" })),
         make("datalist", { id: "reasons" }),
         make("button", { id: "submit", class: "primary" })),
       others.length && make("fieldset", {}, make("legend", {}, "Also decide:"),
@@ -226,7 +227,8 @@ function effectWords(label, plan) {
 // Beside each choice, what it would change with the minimum that stands in the field.
 function renderEffects() {
   for (const place of $("panel").querySelectorAll("[data-effect]")) {
-    const plan = place.dataset.effect === "leave" ? current : { decision: place.dataset.effect, minimum: $("minimum").value };
+    const chosen = { decision: place.dataset.effect, minimum_accuracy: $("minimum").value, category: current.category ?? "", reviewed_by: "" };
+    const plan = chosen.decision === "leave" ? current : { ...chosen, minimum: chosen.minimum_accuracy, unreviewed: isUnreviewed(current, chosen) };
     const images = sum(changedImages(current, plan));
     place.textContent = images ? `${signed(images)}` : "±0";
   }
@@ -252,6 +254,7 @@ function ask(name) {
   $("of").required = categories.length > 0;
   $("of").replaceChildren(make("option", { value: "" }, "choose"),
     ...categories.map((category) => make("option", { value: category, selected: known && before.category === category }, inWords(category))));
+  $("reason").required = true; // while it is hidden, it would hold up an inclusion
   $("reason").value = known ? (before.reason ?? "") : "";
   $("submit").textContent = WORDS[name];
   $("details").hidden = false;

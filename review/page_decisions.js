@@ -84,11 +84,21 @@ function today() {
 
 const decided = () => [...decisions.values()].filter(({ decision }) => decision !== "leave");
 
+const namesOf = (reviewers) => new Set((reviewers ?? "").split(";").map(keyOf).filter(Boolean));
+
+// Whoever decides as others did stands beside them; a new decision is the reviewer's own.
+function isUnreviewed(label, { decision, minimum_accuracy: minimum, category, reviewed_by: by }) {
+  const isSame = label.decision === decision && (label.category ?? "") === category
+    && (!SHOWN.has(decision) || hundredths(label.minimum ?? "") === hundredths(minimum));
+  const names = isSame ? namesOf(label.reviewed_by) : new Set();
+  return names.add(keyOf(by || reviewer)).size < data.reviewers_required;
+}
+
 // What would be in force: what is decided here, else what is. An alias goes with its label.
 function planned(label, seen = new Set()) {
   const decision = decisions.get(label.key);
   if (decision && decision.decision !== "leave") {
-    return { ...decision, minimum: decision.minimum_accuracy };
+    return { ...decision, minimum: decision.minimum_accuracy, unreviewed: isUnreviewed(label, decision) };
   }
   const of = byKey.get(label.aliasOf);
   if (SHOWN.has(label.decision) && of && !seen.has(of)) {
@@ -105,7 +115,7 @@ function keptAt(said, minimum) {
 }
 
 function imagesShown(said, plan) {
-  if (said.blocked_by || !SHOWN.has(plan.decision)) return 0;
+  if (said.blocked_by || plan.unreviewed || !SHOWN.has(plan.decision)) return 0;
   return keptAt(said, hundredths(plan.minimum || said.minimum));
 }
 
