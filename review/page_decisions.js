@@ -75,7 +75,7 @@ function put(changes) {
 const change = (changes) => undone.push(put(changes));
 
 // Returns the key of a label whose decision came back; nothing if there is none to undo.
-const undo = () => (undone.length ? put(undone.pop())[0][0] : null);
+const undo = () => (undone.length ? put(undone.pop())[0]?.[0] : undefined);
 
 function today() {
   const now = new Date();
@@ -87,7 +87,7 @@ const decided = () => [...decisions.values()].filter(({ decision }) => decision 
 const namesOf = (reviewers) => new Set((reviewers ?? "").split(";").map(keyOf).filter(Boolean));
 
 // Whoever decides as others did stands beside them; a new decision is the reviewer's own.
-function isUnreviewed(label, { decision, minimum_accuracy: minimum, category, reviewed_by: by }) {
+function isUnreviewed(label, { decision, minimum, category, reviewed_by: by }) {
   const isSame = label.decision === decision && (label.category ?? "") === category
     && (!SHOWN.has(decision) || hundredths(label.minimum ?? "") === hundredths(minimum));
   const names = isSame ? namesOf(label.reviewed_by) : new Set();
@@ -98,7 +98,8 @@ function isUnreviewed(label, { decision, minimum_accuracy: minimum, category, re
 function planned(label, seen = new Set()) {
   const decision = decisions.get(label.key);
   if (decision && decision.decision !== "leave") {
-    return { ...decision, minimum: decision.minimum_accuracy, unreviewed: isUnreviewed(label, decision) };
+    const plan = { ...decision, minimum: decision.minimum_accuracy };
+    return { ...plan, unreviewed: isUnreviewed(label, plan) };
   }
   const of = byKey.get(label.aliasOf);
   if (SHOWN.has(label.decision) && of && !seen.has(of)) {
@@ -119,6 +120,8 @@ function imagesShown(said, plan) {
   return keptAt(said, hundredths(plan.minimum || said.minimum));
 }
 
+const shownImages = (label, plan) => label.said.reduce((total, said) => total + imagesShown(said, plan), 0);
+
 const changedImages = (label, plan) =>
   label.said.map((said) => [said.machine, imagesShown(said, plan) - imagesShown(said, label)]);
 
@@ -133,7 +136,7 @@ function totals() {
     (aliases.get(label.key) ?? []).forEach(visit);
   };
   for (const { label } of decided()) visit(byKey.get(keyOf(label)));
-  const all = { decided: decided().length, more: 0, fewer: 0, machines: new Map() };
+  const all = { more: 0, fewer: 0, machines: new Map() };
   for (const label of concerned) {
     for (const [machine, images] of changedImages(label, planned(label))) {
       if (!images) continue;
