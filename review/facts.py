@@ -17,15 +17,14 @@ from review.files import label_key
 from review.live import function, relation
 
 RELATIONS = (
-    "included_labels",
     "int_label_counts",
     "int_label_policy_in_force",
     "label_agreement",
     "label_examples",
     "label_parents",
+    "published_images",
     "reviewed_labels",
     "sensitive_labels",
-    "stg_catalog__images",
     "unreviewed_labels",
 )
 FUNCTIONS = ("label_key", "minimum_accuracy", "tag_decision")
@@ -50,8 +49,6 @@ spellings as (
     where counted_by = 'label'
     union all
     select label, 0 from {reviewed_labels}
-    union all
-    select label, 0 from {included_labels}
     union all
     select label, 0 from {sensitive_labels}
 ),
@@ -216,7 +213,7 @@ select
     coalesce(nullif(fields ->> 'foreign_landing_url', ''), fields ->> 'url'),
     fields ->> 'creator',
     concat_ws(' ', fields ->> 'license', fields ->> 'license_version')
-from {stg_catalog__images} as image
+from {published_images} as image
 cross join lateral (select to_jsonb(image) as fields) as described
 where image.identifier = any(%(identifiers)s)
 """

@@ -343,7 +343,7 @@ function agreement({ machine, images, confirmed, between: [low, high] }) {
 
 function disagreements(label) {
   const cards = label.said.flatMap((said) => (said.agreement ?? []).flatMap((other) => other.unconfirmed.map((image) =>
-    card(image, `${nameOf(said.machine)} says it, ${nameOf(other.machine)} does not`))));
+    card(image, `${nameOf(said.machine)} says it, ${nameOf(other.machine)} does not confirm it`))));
   return cards.length > 0 && section("Images on which machines disagree", make("ul", { class: "gallery" }, ...cards));
 }
 

@@ -728,17 +728,6 @@ def test_a_long_list_is_drawn_in_part_and_goes_on(opened: Open) -> None:
 @pytest.fixture
 def connection(sample: Database) -> Iterator[psycopg.Connection]:
     with sample.connect() as connection, connection.transaction(force_rollback=True):
-        # Until these are models.
-        connection.execute("""
-            create table if not exists refinery.label_examples
-                (provider text, label text, rank int, identifier uuid, accuracy numeric);
-            create table if not exists refinery.label_parents
-                (provider text, label text, parent text);
-            create table if not exists refinery.label_agreement
-                (provider text, label text, other_provider text, images bigint, confirmed bigint,
-                share numeric, share_low numeric, share_high numeric,
-                unconfirmed_identifiers uuid[]);
-        """)
         yield connection
 
 
@@ -869,10 +858,6 @@ def test_examples_parents_and_agreement_are_of_their_labels(
 
 @on_postgres18
 def test_the_command_writes_the_folder(sample: Database, tmp_path: Path) -> None:
-    with sample.connect() as connection:
-        built = connection.execute("select to_regclass('refinery.label_examples')").fetchone()
-    if built == (None,):
-        pytest.skip("label_examples is no model yet")
     output = tmp_path / "new" / "folder"
     done = sample.invoke(cli, "page", "dog, Person", "--output", output)
     assert re.fullmatch(rf"{output}/index.html: 2 labels with \d+ images\n", done.stdout)
