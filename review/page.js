@@ -74,6 +74,7 @@ function filter() {
   list = [...found.filter(begins), ...found.filter((label) => !begins(label))];
   rows = ROWS;
   renderList();
+  $("list").scrollTop = 0;
 }
 
 function renderList() {
@@ -85,7 +86,6 @@ function renderList() {
     : "None. Show all labels, of any category and machine, to look further.";
   fill($("list"), ...list.slice(0, rows).map(row));
   $("further").hidden = list.length <= rows;
-  $("list").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
 }
 
 function row(label) {
@@ -112,8 +112,10 @@ function open(label, { focus = true } = {}) {
   document.title = `${label.label} – Label review`;
   renderList();
   renderLabel();
-  if (focus) $("label").focus({ preventScroll: true });
-  $("main").scrollTop = 0;
+  $("list").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  if (!focus) return;
+  $("label").focus({ preventScroll: true });
+  $("label").scrollIntoView();
 }
 
 function openAddress() {
