@@ -22,7 +22,8 @@ OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 )
-FIRST_PAINT = 'performance.getEntriesByName("first-contentful-paint")[0]?.startTime'
+FIRST_PAINT = 'performance.getEntriesByName("first-contentful-paint")[0].startTime'
+READY = 'performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd'
 # From the key's own time to the frame after the page has dealt with it.
 WATCH = """
 window.took = [];
@@ -94,7 +95,9 @@ def main() -> None:
         )
         page = browser.new_page()
         page.goto(path.as_uri())
-        print(f"first paint after {page.evaluate(FIRST_PAINT):.0f} ms")
+        page.wait_for_timeout(500)
+        paint, ready = page.evaluate(FIRST_PAINT), page.evaluate(READY)
+        print(f"first paint after {paint:.0f} ms, ready after {ready:.0f} ms")
         page.evaluate(WATCH)
         for key, what in (("n", "next label"), ("i", "include, and the next label")):
             took = milliseconds_a_key(page, key)

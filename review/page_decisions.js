@@ -13,7 +13,7 @@ const trim = (text) => text.replace(/^[ \t\n\r\f\v]+|[ \t\n\r\f\v]+$/g, "");
 // As functions/label_key.sql: A to Z, and the capitals of Latin-1 and Latin Extended-A.
 const keyOf = (name) =>
   trim(name).replace(/[A-ZÀ-ÖØ-Þ\u0100-\u012f\u0131-\u017f]/g, (letter) => letter.toLowerCase());
-// Bins are whole hundredths, and 0.07 * 100 is more than 7.
+// Bins are whole hundredths, and 0.55 * 100 is more than 55.
 const hundredths = (accuracy) => Math.round(Number(accuracy) * 1e6) / 1e4;
 const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 

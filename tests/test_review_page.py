@@ -30,9 +30,6 @@ from review.page import render, write_page
 from review.preview import preview_edit
 
 CHROMIUM = shutil.which("chromium")
-in_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium is not installed; .ci/run installs it"
-)
 HOSTILE = """'"></a></script><script>document.title = "taken over"</script><img src=SERVER/title>
 <img src=x onerror='document.title = "taken over"'>"""
 HEADER = "label,decision,minimum_accuracy,category,reason,reviewed_by,reviewed_on"
@@ -99,6 +96,8 @@ HATS = made_up_facts(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed; .ci/run installs it")
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
 
@@ -365,6 +364,8 @@ def test_a_second_signature_shows_a_label_that_needs_two(opened: Open) -> None:
         decide(page, Decided("Fog", "i"))
         decide(page, Decided("Mist", "i"))
         assert f"would show on {more} more" in page.locator("#totals").inner_text()
+    decide(page, Decided("Fog", "i", minimum="0.7"))  # which is not what Ann has signed
+    assert "would show on 0 more" in page.locator("#totals").inner_text()
 
 
 def test_labels_of_the_same_word_are_decided_together_if_wanted(opened: Open) -> None:
@@ -529,6 +530,13 @@ def shared(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
 def test_a_key_is_the_same_in_the_browser(shared: Page) -> None:
     names = [f" \t{chr(code)}Aé\v" for code in range(0x20, 0x250)] + ["İI", "ẞ Σ", "ﬀ\u00a0"]
     assert shared.evaluate("(names) => names.map(keyOf)", names) == list(map(label_key, names))
+
+
+def test_hundredths_are_whole(shared: Page) -> None:
+    """0.55 * 100 is a little more than 55, and would leave out the bin."""
+    texts = [f"{hundredth / 100:.2f}" for hundredth in range(101)]
+    assert shared.evaluate("(texts) => texts.map(hundredths)", texts) == list(range(101))
+    assert shared.evaluate("hundredths('0.905')") == 90.5
 
 
 # What a catalog says.
