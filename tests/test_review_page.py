@@ -741,6 +741,20 @@ def test_a_screen_reader_can_use_it(opened: Open, scheme: str) -> None:
     assert [words.split(":")[0] for words in serious()] == ["html-has-lang"]
 
 
+def test_everything_has_a_name_and_a_place(shared: Page) -> None:
+    for landmark in ("banner", "navigation", "search", "main"):
+        assert shared.get_by_role(landmark).count() == 1  # type: ignore[arg-type]
+    selects = [("combobox", name) for name in ("Show", "Category", "Machine")]
+    inputs = [("searchbox", "Find"), ("textbox", "Your name"), ("spinbutton", "Minimum accuracy")]
+    for role, name in [*selects, *inputs, ("button", "Import")]:
+        assert shared.get_by_role(role, name=name, exact=True).count() == 1, name  # type: ignore[arg-type]
+    for level, name in ((1, "Label review"), (2, "Bucket Hat"), (3, "Decision"), (3, "Images")):
+        assert shared.get_by_role("heading", name=name, level=level).count() == 1
+    assert shared.locator("#totals").get_attribute("aria-live") == "polite"
+    current = shared.locator("#list [aria-current]").all_inner_texts()
+    assert [text.split("\n")[0] for text in current] == ["Bucket Hat"]
+
+
 def test_a_telephone_scrolls_down_alone(opened: Open) -> None:
     long = "Pneumonoultramicroscopicsilicovolcanoconiosis" * 3
     says = said(long, long, images_like=[[0, 0.97]])

@@ -2,7 +2,6 @@ with
 
 image_labels as not materialized (
     select * from {{ ref('int_image_labels') }}
-    where provider is not null
 ),
 
 equivalents as (
@@ -24,6 +23,7 @@ both_ways as (
     from equivalents
 ),
 
+-- Tags that name no provider are unequal to none, and so left out.
 labelled_by_two as (
     select
         image_labels.*,
