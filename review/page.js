@@ -2,7 +2,7 @@
 // How it looks. What a catalog says becomes text nodes and attributes that load and run nothing;
 // an image's address becomes its `src` once the reviewer has asked for images.
 
-const ROWS = 150; // of the list are drawn; more on request
+const ROWS = 100; // of the list are drawn; more on request
 const LEVELS = [80, 85, 90, 95];
 const DONE = { include: "included", exclude: "excluded", withhold: "withheld", flag: "flagged", leave: "left" };
 const BLOCKED = {
@@ -119,8 +119,9 @@ function open(label, { focus = true } = {}) {
 }
 
 function openAddress() {
+  if (current && location.hash === addressOf(current)) return;
   const label = data.labels.find((one) => addressOf(one) === location.hash);
-  if (label && label !== current) open(label);
+  if (label) open(label);
 }
 
 // What is decided on a label.
