@@ -20,6 +20,7 @@ from review.check import (
     check_evidence,
     is_accuracy,
 )
+from review.decisions import in_words, read_decisions
 from review.draw_sample import most_shown_labels, write_sample
 from review.edit import Decision, Edit
 from review.explain import explain
@@ -236,6 +237,41 @@ def _decide(edit: Edit, labels: tuple[str, ...], said: Decision) -> None:
     edit.decide([replace(said, label=label) for label in labels])
     changes = edit.save()
     print(*changes, *(NEXT if changes else [NO_CHANGE]), sep="\n")
+
+
+@cli.command("apply")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+def apply_(files: tuple[Path, ...]) -> None:
+    """Put the decisions of reviewers into the policy's files.
+
+    Each FILE is a decisions.csv, as a reviewer exports it from the page that `page` writes. Where
+    reviewers decide the same on a label, all of them sign it. A label they disagree on stays as
+    it is, and is named at the end. One line that is wrong, and nothing is changed.
+    """
+    decided = read_decisions(files)
+    try:
+        if decided.agreed:
+            edit = Edit(FOLDER, may_add=True)
+            edit.decide(decided.agreed)
+            changes = edit.save()
+            print(*changes, *(_effects() if changes else [NO_CHANGE]), sep="\n")
+        elif not decided.disputed:
+            print("Nothing to apply: no line decides on a label.")
+    finally:
+        # After a refusal too, as labels that are left may be what the others need.
+        if decided.disputed:
+            print(in_words(decided.disputed))
+
+
+def _effects() -> list[str]:
+    """Return the preview of what has been written, or how to have one, and what is next."""
+    try:
+        return ["", _previewed(), "", NEXT[1]]
+    except (UserError, psycopg.Error):
+        # The decisions are in the files, whatever the database is like; `preview` says what is.
+        return NEXT
 
 
 @cli.command()

@@ -13,9 +13,11 @@ from conftest import copy_policy, edit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from review.check import check
+from loader.errors import UserError
+from review.check import check, is_day
 from review.cli import cli
 from review.files import COLUMNS, label_key, read
+from review.signatures import this_person, today
 
 RIFLE = "Rifle,weapons,flag,a firearm or a part of one"
 KID = "Kid,age,withhold,guesses how old a person is"
@@ -470,6 +472,33 @@ def test_nothing_is_written_where_nothing_changes(folder: Path) -> None:
     before = {path: path.stat().st_ino for path in folder.iterdir()}
     succeed(folder, "include cat --reviewed-by maintainers")
     assert {path: path.stat().st_ino for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("in_git", "logged_in", "want"), [(" Ann B ", "ann", "Ann B"), ("", "ann", "ann")]
+)
+def test_who_decides_is_the_user_of_git_or_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, in_git: str, logged_in: str, want: str
+) -> None:
+    name = {"GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": in_git, "LOGNAME": logged_in}
+    for variable, value in {"GIT_CONFIG_COUNT": "1", **name}.items():
+        monkeypatch.setenv(variable, value)
+    assert this_person() == want
+
+
+def test_without_git_who_decides_is_the_user_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("LOGNAME", "ann")
+    assert this_person() == "ann"
+    monkeypatch.setattr("getpass.getuser", mock.Mock(side_effect=KeyError("uid not found")))
+    with pytest.raises(UserError, match="say it, --reviewed-by NAME"):
+        this_person()
+
+
+def test_a_review_is_signed_with_the_day_it_is_of() -> None:
+    assert is_day(today())
 
 
 # fmt: off
