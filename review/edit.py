@@ -224,13 +224,13 @@ class Edit:
 
     def _set(self, file: str, key: str, label: str, *others: str) -> None:
         """Put a line in its place; one that says the same already stays as it is written."""
-        old = self._before[file].get(key)
-        versions = (self._before["reviewed_labels"], self._before["sensitive_labels"])
-        known = (old, *(lines.get(key) for lines in (*versions, self._after["reviewed_labels"])))
-        name = next((line.name for line in known if line), label)
+        old = self._after[file].get(key)
+        spelt = old or self._after["reviewed_labels"].get(key)
+        spelt = spelt or self._after["sensitive_labels"].get(key)
+        name = spelt.name if spelt else label
         values = dict(zip(COLUMNS[file], (name, *others), strict=True))
-        is_old = old is not None and old.values == values
-        self._after[file][key] = old if is_old else Line(file, 0, values, _quoted(values.values()))
+        if old is None or old.values != values:
+            self._after[file][key] = Line(file, 0, values, _quoted(values.values()))
 
     def _changes(self, file: str) -> list[str]:
         before, after = self._before[file], self._after[file]

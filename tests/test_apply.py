@@ -263,6 +263,7 @@ def test_reviewers_who_agree_decide_together(folder: Path, apply: Apply) -> None
 
 def test_what_reviewers_disagree_on_is_left_to_them(folder: Path, apply: Apply) -> None:
     files = [
+        write("eve.csv", "Cat,exclude,,,seen on dogs,eve;ann,2026-11-26"),
         write(
             "ann.csv",
             f"Cat,include,0.95,,,{ANN}",
@@ -270,7 +271,6 @@ def test_what_reviewers_disagree_on_is_left_to_them(folder: Path, apply: Apply) 
             f"Cow,exclude,,,n,{ANN}",
         ),
         write("bob.csv", f"DOG,flag,,weapons,r,{BOB}", f"cat,include,,,n,{BOB}"),
-        write("eve.csv", "Cat,exclude,,,seen on dogs,eve;ann,2026-11-26"),
     ]
     left = (
         "Reviewers disagree on “Cat”, so none of this was applied:\n"
@@ -288,10 +288,11 @@ def test_what_reviewers_disagree_on_is_left_to_them(folder: Path, apply: Apply) 
     assert apply(*reversed(files)) == NOTHING + left
 
 
-def test_files_that_disagree_on_all_change_nothing(folder: Path, apply: Apply) -> None:
+@pytest.mark.parametrize("said", ["exclude,,,n", "include,,,", "include,0.96,,"])
+def test_files_that_disagree_on_all_change_nothing(folder: Path, apply: Apply, said: str) -> None:
     before = contents(folder)
-    files = write("ann.csv", f"Cat,exclude,,,n,{ANN}"), write("bob.csv", f"Cat,include,,,,{BOB}")
-    out = apply(*files)
+    bob = write("bob.csv", f"Cat,include,0.95,,,{BOB}")
+    out = apply(write("ann.csv", f"Cat,{said},{ANN}"), bob)
     assert out.startswith("Reviewers disagree on “Cat”")
     assert out.endswith("\n1 label is left for you to agree on: Cat\n")
     assert contents(folder) == before

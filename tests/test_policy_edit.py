@@ -307,6 +307,13 @@ def test_an_alias_of_an_alias_is_excluded_with_it(folder: Path) -> None:
     assert included(folder).isdisjoint({"fir", "abies", "old fir"})
 
 
+def test_an_alias_that_goes_with_its_label_is_no_longer_flagged(folder: Path) -> None:
+    before = contents(folder)
+    succeed(folder, f"{FLAG} abies")
+    succeed(folder, f"{EXCLUDE} fir")
+    assert not [line for line in changes(folder, before) if line.startswith("sensitive")]
+
+
 def test_labels_that_are_aliases_of_each_other_can_be_excluded(folder: Path) -> None:
     succeed(folder, "include fir --note 'alias of Abies'")
     succeed(folder, f"{EXCLUDE} fir")
