@@ -11,8 +11,9 @@
         {%- do stores.append('int_' ~ labeller ~ '_labels') -%}
     {%- endfor -%}
     {%- set published = ['published_images', 'safe_images'] -%}
-    {%- set evidence = ['confidence_distribution', 'group_disparity', 'image_set_outliers', 'label_gallery',
-        'label_gallery_documents', 'labelling_capacity', 'threshold_evaluation'] -%}
+    {%- set evidence = ['confidence_distribution', 'group_disparity', 'image_set_outliers', 'label_agreement',
+        'label_examples', 'label_gallery', 'label_gallery_documents', 'label_parents', 'labelling_capacity',
+        'threshold_evaluation'] -%}
     {%- set rights = [] -%}
     {%- for role, verbs, schema, relations in [
         ('refresher', ['select'], raw, responses + ['loaded_files', 'loaded_chunks', 'forgotten_responses',
@@ -20,7 +21,7 @@
         ('refresher', ['select', 'insert', 'update'], raw, ['read_responses']),
         ('refresher', ['select'], catalog, [var('catalog_table')]),
         ('reviewer', ['select'], built, published + evidence + ['tag_decisions', 'labels',
-            'unreviewed_labels', 'label_summary', 'label_retention']),
+            'unreviewed_labels', 'label_summary', 'label_retention', 'policy_history']),
         ('reader', ['select'], built, published),
         ('writer', ['select'], built, stores + ['catalog_images', 'published_images']),
         ('writer', ['select', 'update'], catalog, [var('catalog_table')]),
