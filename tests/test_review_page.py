@@ -1,7 +1,5 @@
 """The page on which labels are reviewed: its facts, and what a reviewer does with it."""
 
-import csv
-import io
 import random
 import re
 import shutil
@@ -22,10 +20,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.review_page import OPTIONS
 from loader.errors import UserError
-from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES, alias_of
+from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES
 from review.cli import cli
+from review.decisions import read_decisions
+from review.edit import Edit
 from review.facts import described_image, label_facts, web_address
-from review.files import COLUMNS, label_key, read
+from review.files import label_key, read
 from review.page import render, write_page
 from review.preview import preview_edit
 
@@ -799,35 +799,6 @@ def connection(sample: Database) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def edited(folder: Path, decisions: list[dict[str, str]]) -> None:
-    """Apply decisions to a copy of the policy's files, the plain way."""
-    files = {
-        name: {line.key: list(line.values.values()) for line in read(name, folder)}
-        for name in ("included_labels", "reviewed_labels", "sensitive_labels")
-    }
-    for row in decisions:
-        key, label = label_key(row["label"]), row["label"]
-        note = files["reviewed_labels"].get(key, [label, ""])[1]
-        files["reviewed_labels"][key] = [label, note, row["reviewed_by"], row["reviewed_on"]]
-        files["included_labels"].pop(key, None)
-        files["sensitive_labels"].pop(key, None)
-        if row["decision"] in ("include", "flag"):
-            files["included_labels"][key] = [label, row["minimum_accuracy"]]
-        if row["decision"] in ("withhold", "flag"):
-            sensitive = [label, row["category"], row["decision"], row["reason"]]
-            files["sensitive_labels"][key] = sensitive
-    reviewed, included = files["reviewed_labels"], files["included_labels"]
-    notes = {key: alias_of(line[1]) for key, line in reviewed.items()}
-    bases = {key: label_key(base) for key, base in notes.items() if base}
-    while gone := [key for key in included if bases.get(key, key) not in included]:
-        for key in gone:  # with its label
-            del included[key]
-    for name, lines in files.items():
-        with (folder / f"{name}.csv").open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([COLUMNS[name], *(lines[key] for key in sorted(lines))])
-
-
 @on_postgres18
 def test_the_page_counts_as_the_preview_does(
     connection: psycopg.Connection, folder: Path, opened: Open, tmp_path: Path
@@ -838,6 +809,8 @@ def test_the_page_counts_as_the_preview_does(
         "data.labels.filter((label) => label.said.length && !barrier(label))"
         ".map(({ label, aliasOf }) => [label, aliasOf !== undefined])"
     )
+    needed = {label_key(line["corrected"]) for line in read("label_corrections", folder)}
+    labels = [(label, is_alias) for label, is_alias in labels if label_key(label) not in needed]
     rows = [HEADER]
     for label, is_alias in dice.sample(labels, 300):
         # An alias is not included without its label.
@@ -854,7 +827,11 @@ def test_the_page_counts_as_the_preview_does(
         ".map(([machine, images], place) => [machine, label.said[place].label, images]))"
     )
 
-    edited(folder, list(csv.DictReader(io.StringIO(text))))
+    file = tmp_path / "decisions.csv"
+    file.write_text(text)
+    edit = Edit(folder, may_add=True)
+    edit.decide(read_decisions([file]).agreed)
+    edit.save()
     effects = preview_edit(connection, folder).effects
     assert sorted(row for row in map(tuple, each) if row[2]) == sorted(
         (effect.provider, effect.label, effect.images) for effect in effects if effect.images
