@@ -799,12 +799,23 @@ def connection(sample: Database) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.fixture(scope="module")
+def sample_facts(sample: Database) -> Facts:
+    """What is known of all labels of the sample, which takes seconds to read."""
+    with sample.connect() as connection:
+        return label_facts(connection)
+
+
 @on_postgres18
 def test_the_page_counts_as_the_preview_does(
-    connection: psycopg.Connection, folder: Path, opened: Open, tmp_path: Path
+    connection: psycopg.Connection,
+    sample_facts: Facts,
+    folder: Path,
+    opened: Open,
+    tmp_path: Path,
 ) -> None:
     dice = random.Random(3)
-    page = opened(render(label_facts(connection)))
+    page = opened(sample_facts)
     labels = page.evaluate(
         "data.labels.filter((label) => label.said.length && !barrier(label))"
         ".map(({ label, aliasOf }) => [label, aliasOf !== undefined])"
@@ -841,8 +852,10 @@ def test_the_page_counts_as_the_preview_does(
 
 
 @on_postgres18
-def test_the_queue_and_what_is_in_force_are_on_the_page(connection: psycopg.Connection) -> None:
-    facts = {label_key(fact["label"]): fact for fact in label_facts(connection)["labels"]}
+def test_the_queue_and_what_is_in_force_are_on_the_page(
+    connection: psycopg.Connection, sample_facts: Facts
+) -> None:
+    facts = {label_key(fact["label"]): fact for fact in sample_facts["labels"]}
     queue = sorted((fact["queue"], fact["label"]) for fact in facts.values() if "queue" in fact)
     awaiting = connection.execute("select label from refinery.unreviewed_labels").fetchall()
     assert [label for _, label in queue] == [label for (label,) in awaiting] != []
