@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import Database
-from loads import on_postgres18
+from loads import edited_seeds, on_postgres18
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.review_page import OPTIONS
@@ -849,6 +849,57 @@ def test_the_page_counts_as_the_preview_does(
     )
     assert totals["more"] == sum(effect.images for effect in effects if effect.images > 0) > 0
     assert totals["fewer"] == -sum(effect.images for effect in effects if effect.images < 0) > 0
+
+
+IMAGES_OF = """
+select tag ->> 'name', count(*)
+from refinery.published_images
+cross join jsonb_array_elements(tags) as tag
+where tag ->> 'provider' = 'rekognition' and tag ->> 'name' = any(%s)
+group by 1
+"""
+
+
+@on_postgres18
+def test_a_sitting_empties_the_queue_and_published_tags_follow(
+    sample: Database, sample_facts: Facts, folder: Path, opened: Open, tmp_path: Path
+) -> None:
+    """By the keyboard to the file; applied, previewed, put in force by dbt, and shown."""
+    page = opened(sample_facts)
+    queue = page.locator("#list .label").all_inner_texts()
+    assert len(queue) == 14
+    decisions = {label: Decided(label, "e", reason="not needed") for label in queue}
+    decisions |= {label: Decided(label, "i") for label in ("Air Fryer", "Bucket Hat")}
+    decisions["Older Adult"] = Decided("Older Adult", "w", "age", "guesses how old a person is")
+    path = reviewed(page, list(decisions.values()), tmp_path / "decisions.csv")
+    assert page.locator("#totals").inner_text() == (
+        "14 labels decided; would show on 14 more images, 0 fewer."
+    )
+
+    with mock.patch("review.cli.FOLDER", folder):
+        applied = sample.invoke(cli, "apply", path)
+        previewed = sample.invoke(cli, "preview")
+    assert (applied.exit_code, applied.stderr) == (0, "")
+    assert previewed.stdout.strip() in applied.stdout
+    assert "“Bucket Hat” would show on 7 more images." in previewed.stdout
+
+    with edited_seeds(sample) as connection:
+        for file in ("included_labels", "reviewed_labels", "sensitive_labels"):
+            connection.execute(f"delete from refinery.{file}")  # noqa: S608 - one of three names
+            with connection.cursor().copy(f"copy refinery.{file} from stdin") as copy:
+                for line in read(file, folder):
+                    copy.write_row([value or None for value in line.values.values()])
+        sample.build("seed", "--select", "label_corrections")
+        waiting = connection.execute("select count(*) from refinery.unreviewed_labels").fetchone()
+        assert waiting == (0,)
+        published = dict(connection.execute(IMAGES_OF, (queue,)).fetchall())
+        assert published == {"Air Fryer": 7, "Bucket Hat": 7}
+        signed = connection.execute(
+            "select reviewed_by, decision from refinery.policy_history"
+            " where label_key = 'older adult' and in_force_until is null"
+        )
+        assert signed.fetchall() == [("Ann", "withhold")]
+    sample.build("seed", "--select", "label_corrections")
 
 
 @on_postgres18
