@@ -17,7 +17,9 @@ IMAGE ?=
 LABEL ?=
 EACH ?= 5
 SEED ?= 1
-export LABELS CATALOG IMAGE LABEL EACH SEED
+# How the preview is written.
+FORMAT ?= text
+export LABELS CATALOG IMAGE LABEL EACH SEED FORMAT
 
 help: ## list these commands
 	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -51,8 +53,8 @@ run: install ## from label files to published tags; LABELS=… CATALOG=… for y
 psql: install ## open the database in psql
 	@PGOPTIONS='-c search_path=refinery' $(BIN)/python -m trial psql
 
-policy-preview: install ## what your edits in seeds/label_policy would change
-	@$(BIN)/python -m review preview
+policy-preview: install ## what your edits in seeds/label_policy would change; FORMAT=markdown for a pull request
+	@$(BIN)/python -m review preview --format "$$FORMAT"
 
 explain: install ## why each tag of an image is or is not shown: IMAGE=<identifier>
 	@$(BIN)/python -m review explain "$$IMAGE"
@@ -63,7 +65,7 @@ draw_judgement_sample: install ## tags for people to judge, as CSV; LABEL='Cat, 
 galleries: install ## a page of labels with their images, for reviewers: galleries/index.html
 	@$(BIN)/python -m review page
 
-lint: install ## ruff, sqlfluff, the label policy's files, dbt parse, the project's conventions
+lint: install ## ruff, sqlfluff, the label policy's files, the CI's workflow, dbt parse, the conventions
 	@$(MAKE) --no-print-directory --jobs 2 lint-sql lint-the-rest
 
 lint-sql: # takes two thirds of the time
@@ -72,6 +74,8 @@ lint-the-rest:
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/python -m review check
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	@$(BIN)/zizmor --quiet --offline .github/workflows
 	@$(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 	@COLUMNS=160 $(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml >target/dbt-bouncer.log 2>&1 || \
 		{ cat target/dbt-bouncer.log >&2; exit 1; }

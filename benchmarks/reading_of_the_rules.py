@@ -132,7 +132,11 @@ class Policy:
                 key(row["label"]): _number_or_none(row["minimum_accuracy"])
                 for row in files["included_labels"]
             },
-            reviewed=frozenset(key(row["label"]) for row in files["reviewed_labels"]),
+            reviewed=frozenset(
+                key(row["label"])
+                for row in files["reviewed_labels"]
+                if any(map(key, row["reviewed_by"].split(";")))  # one has to have signed
+            ),
             withheld=frozenset(key(row["label"]) for row in sensitive if row["handling"] != "flag"),
             flagged={
                 key(row["label"]): row["category"] for row in sensitive if row["handling"] == "flag"

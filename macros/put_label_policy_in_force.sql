@@ -17,6 +17,7 @@
         {{ refuse_large_policy_change(in_force, seeded) }}
         {{ refill_correction_counts() }}
         {{ refill(in_force, seeded) }}
+        {{ record_label_decisions() }}
         commit
     {%- endif -%}
 {%- endmacro %}
@@ -61,8 +62,8 @@
     )[0][0]) }}
 {%- endmacro %}
 
-{% macro made(model) -%}
-    {%- set node = graph.nodes['model.label_refinery.' ~ model] -%}
+{% macro made(name, resource_type='model') -%}
+    {%- set node = graph.nodes[resource_type ~ '.label_refinery.' ~ name] -%}
     {{ return(load_relation(api.Relation.create(
         database=node.database, schema=node.schema, identifier=node.alias
     ))) }}

@@ -7,8 +7,7 @@
                 "The var largest_policy_change is a share from 0 to 1, not " ~ largest ~ "."
             ) }}
         {%- endif -%}
-        {%- set is_another = "(select to_jsonb(policy) from " ~ in_force ~ " as policy)"
-            ~ " <> (select to_jsonb(policy) from " ~ seeded ~ " as policy)" -%}
+        {%- set is_another = is_another_policy(in_force, seeded) -%}
         {%- set node = graph.nodes['model.label_refinery.int_policy_change'] -%}
         {%- set change = made('int_policy_change') -%}
         {%- set reasons = [] -%}
@@ -33,4 +32,9 @@
             ) }}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro is_another_policy(in_force, seeded) -%}
+    (select to_jsonb(policy) from {{ in_force }} as policy)
+    <> (select to_jsonb(policy) from {{ seeded }} as policy)
 {%- endmacro %}

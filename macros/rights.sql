@@ -21,7 +21,7 @@
         ('refresher', ['select', 'insert', 'update'], raw, ['read_responses']),
         ('refresher', ['select'], catalog, [var('catalog_table')]),
         ('reviewer', ['select'], built, published + evidence + ['tag_decisions', 'labels',
-            'unreviewed_labels', 'label_summary', 'label_retention']),
+            'unreviewed_labels', 'label_summary', 'label_retention', 'policy_history']),
         ('reader', ['select'], built, published),
         ('writer', ['select'], built, stores + ['catalog_images', 'published_images']),
         ('writer', ['select', 'update'], catalog, [var('catalog_table')]),

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
@@ -105,6 +106,14 @@ def is_accuracy(text: str) -> bool:
         return False
 
 
+def is_day(text: str) -> bool:
+    """Return whether a text is a day, as 2026-11-22."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def alias_of(note: str) -> str | None:
     """Return the label of which a reviewed label is an alias, as its note says."""
     alias = re.match(r"alias of ([^;]+)", note)
@@ -137,6 +146,9 @@ def _check_values(files: Files) -> Iterator[Problem]:
     for line in files["tag_providers"]:
         if line["is_withheld"] not in ("true", "false"):
             yield line, "needs true or false as is_withheld"
+    for line in files["reviewed_labels"]:
+        if line["reviewed_on"] and not is_day(line["reviewed_on"]):
+            yield line, "has a reviewed_on that is no day as 2026-11-22"
     for line in files["denied_tag_patterns"]:
         if line["match"] not in ("exact", "contains"):
             yield line, "needs exact or contains as match"

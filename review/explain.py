@@ -23,7 +23,7 @@ SENTENCES = {
     "else the default.",
     "sensitive_label": "The label says something about people and is withheld.",
     "superseded_spelling": "Another spelling replaces just this one.",
-    "unreviewed_label": "Nobody has reviewed the label.",
+    "unreviewed_label": "Nobody has reviewed the label, or fewer than have to.",
     "excluded_label": "The label has been reviewed, and is not among those that are shown.",
     "published": "It is shown.",
 }
@@ -35,10 +35,17 @@ from {tag_decisions}
 where identifier = %s
 order by position
 """
+# What is decided on a label, not by a machine or a pattern.
+OF_LABELS = ("sensitive_label", "unreviewed_label", "excluded_label", "published")
+SINCE = """
+select label_key, in_force_from, reviewed_by, reviewed_on
+from {policy_history}
+where in_force_until is null and label_key = any(%s)
+"""
 
 
 class Explanation(NamedTuple):
-    """A tag's decision, the rule's sentence, and the line behind it if there is one."""
+    """A tag's decision, the rule's sentence, the line behind it if there is one, and since when."""
 
     name: str | None
     provider: str | None
@@ -46,6 +53,7 @@ class Explanation(NamedTuple):
     decision: str
     sentence: str
     line: Line | None
+    since: str | None = None
 
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f" {self.accuracy}"
@@ -54,6 +62,8 @@ class Explanation(NamedTuple):
         lines.append(f"    {self.sentence}")
         if self.line:
             lines.append(f"    {self.line.place}: {','.join(self.line.values.values())}")
+        if self.since:
+            lines.append(f"    {self.since}")
         return "\n".join(map(printable, lines))
 
 
@@ -69,14 +79,27 @@ def explain(connection: psycopg.Connection, identifier: UUID, folder: Path) -> l
     lines = _Lines(folder)
     explained = []
     query = sql.SQL(TAGS).format(tag_decisions=relation("tag_decisions"))
-    for name, provider, accuracy, decision in connection.execute(query, (identifier,)):
+    tags = connection.execute(query, (identifier,)).fetchall()
+    since = _since(connection, [label_key(name) for name, *_ in tags if name])
+    for name, provider, accuracy, decision in tags:
         is_own = provider == image[0] if provider is not None else accuracy is None
         if decision == "published" and is_own:
             sentence, line = OWN_TAG, None
         else:
             sentence, line = SENTENCES[decision], lines.behind(decision, name, provider)
-        explained.append(Explanation(name, provider, accuracy, decision, sentence, line))
+        decided = since.get(label_key(name or "")) if line and decision in OF_LABELS else None
+        explained.append(Explanation(name, provider, accuracy, decision, sentence, line, decided))
     return explained
+
+
+def _since(connection: psycopg.Connection, keys: list[str]) -> dict[str, str]:
+    """Return since when what is decided on labels is in force, and who stands behind it."""
+    query = sql.SQL(SINCE).format(policy_history=relation("policy_history"))
+    return {
+        key: f"In force since {start:%Y-%m-%d %H:%M}"
+        + (f"; reviewed by {reviewers} on {day}" if reviewers else "")
+        for key, start, reviewers, day in connection.execute(query, (keys,))
+    }
 
 
 class _Lines:
@@ -103,6 +126,7 @@ class _Lines:
             "below_minimum_accuracy": included if has_own_minimum else of_provider,
             "sensitive_label": self._by_key["sensitive_labels"].get(key),
             "superseded_spelling": self._corrections.get(name.strip(WHITE_SPACE)),
+            "unreviewed_label": self._by_key["reviewed_labels"].get(key),
             "excluded_label": self._by_key["reviewed_labels"].get(key),
             "published": included,
         }.get(decision)

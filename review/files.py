@@ -16,7 +16,7 @@ FOLDER = SEEDS / "label_policy"
 
 COLUMNS = {
     "included_labels": ("label", "minimum_accuracy"),
-    "reviewed_labels": ("label", "note"),
+    "reviewed_labels": ("label", "note", "reviewed_by", "reviewed_on"),
     "sensitive_labels": ("label", "category", "handling", "reason"),
     "label_corrections": ("original", "corrected"),
     "tag_providers": ("provider", "minimum_accuracy", "is_withheld", "note"),

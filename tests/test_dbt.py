@@ -20,10 +20,14 @@ from trial.server import Server
 # What may stand in a properties file. dbt does not check: it drops what it does not know, so a
 # misspelt `data_test` would be a test that never runs.
 ALLOWED_KEYS = {
-    "file": {"models", "seeds", "sources", "functions", "macros", "unit_tests", "exposures"},
+    "file": {
+        *("models", "seeds", "snapshots", "sources", "functions", "macros", "unit_tests"),
+        "exposures",
+    },
     "exposures": {"name", "label", "type", "description", "depends_on", "owner"},
     "models": {"name", "description", "config", "data_tests", "columns"},
     "seeds": {"name", "description", "config", "data_tests", "columns"},
+    "snapshots": {"name", "description", "relation", "config", "data_tests", "columns"},
     "sources": {"name", "description", "schema", "tables"},
     "tables": {"name", "description", "config", "identifier", "data_tests", "columns"},
     "functions": {"name", "description", "config", "arguments", "returns"},
@@ -38,7 +42,7 @@ TEST_KEYS = {"name", "arguments", "config"}
 
 def properties() -> list[tuple[Path, Any]]:
     """Return each properties file with its content."""
-    folders = ("functions", "macros", "models", "seeds")
+    folders = ("functions", "macros", "models", "seeds", "snapshots")
     paths = sorted(path for folder in folders for path in (PROJECT / folder).rglob("*.yml"))
     return [(path, yaml.safe_load(path.read_text())) for path in paths]
 
@@ -102,7 +106,8 @@ def test_every_column_is_described_once(sample: Database) -> None:
     nodes = {
         node["name"]: node
         for _, content in properties()
-        for node in [*content.get("models", []), *content.get("seeds", [])]
+        for kind in ("models", "seeds", "snapshots")
+        for node in content.get(kind, [])
     }
     columns_of = """
         select table_name, array_agg(column_name::text) from information_schema.columns

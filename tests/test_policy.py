@@ -9,6 +9,10 @@ from loader.printable import printable
 from review.check import NEEDS_LINES, check, check_evidence
 from review.files import COLUMNS, label_key
 
+DAY = "2026-11-22"
+SIGNED = f",,maintainers,{DAY}"
+CAT = f"\nCat{SIGNED}\n"
+
 
 def problems(folder: Path) -> str:
     return "\n".join(check(folder))
@@ -39,8 +43,17 @@ def test_the_policy_is_in_order() -> None:
         ("included_labels", "label,", "\ufefflabel,", "starts with a byte order mark"),
         ("included_labels", "\nCat,\n", "\nC\u00adat,\nCat,\n", "U+00AD SOFT HYPHEN; take it"),
         ("sensitive_labels", "\nBoy,", "\nBo\x07y,", "nobody sees, U+0007; take it away"),
-        ("reviewed_labels", "\nCat,\n", "\nCa\x85t,\nCat,\n", "nobody sees, U+0085; take it away"),
-        ("reviewed_labels", "\nCat,\n", "\nCat,alias of  ;\n", "“Cat” is an alias of “”, which"),
+        ("reviewed_labels", CAT, f"\nCa\x85t{SIGNED}{CAT}", "nobody sees, U+0085; take it away"),
+        ("reviewed_labels", "\nCat,,", "\nCat,alias of  ;,", "“Cat” is an alias of “”, which"),
+        ("reviewed_labels", CAT, f"\nCat,,,{DAY}\n", "“Cat” has no reviewed_by"),
+        ("reviewed_labels", CAT, "\nCat,,ann,\n", "“Cat” has no reviewed_on"),
+        (
+            "reviewed_labels",
+            CAT,
+            "\nCat,,ann,2026-02-30\n",
+            "“Cat” has a reviewed_on that is no day",
+        ),
+        ("reviewed_labels", CAT, "\nCat,,ann,2026-2-3\n", "“Cat” has a reviewed_on that is no day"),
         ("included_labels", "\nCat,\n", "\nCat\n", "has 1 values, it needs 2"),
         ("included_labels", "\nCat,\n", '\n"Cat,\n', "is no CSV"),
         ("included_labels", "\nATM,\n", "\n", "becomes “ATM”, which is not included"),
@@ -49,9 +62,9 @@ def test_the_policy_is_in_order() -> None:
         ("included_labels", "\nRifle,\n", "\n", "“Rifle” is flagged but not included"),
         ("included_labels", "\nFir,\n", "\n", "“Abies” is an alias of “Fir”, which is"),
         ("included_labels", "label,minimum_accuracy", "label", "the first line must be"),
-        ("reviewed_labels", "\nCat,\n", "\n", "“Cat” is included but not in reviewed_labels"),
-        ("reviewed_labels", "\nFireman,\n", "\n", "“Fireman” is corrected but not in reviewed"),
-        ("reviewed_labels", "\nCat,\n", "\nDog,\nCat,\n", "stands after “Dog”; sort the lines"),
+        ("reviewed_labels", CAT, "\n", "“Cat” is included but not in reviewed_labels"),
+        ("reviewed_labels", f"\nFireman{SIGNED}\n", "\n", "“Fireman” is corrected but not in"),
+        ("reviewed_labels", CAT, f"\nDog{SIGNED}{CAT}", "stands after “Dog”; sort the lines"),
         ("sensitive_labels", "withhold,guesses", "hide,guesses", "needs withhold or flag"),
         ("sensitive_labels", "Adult,age,", "Adult,weapons,", "its category is one of age"),
         ("sensitive_labels", "guesses how old a person is", "", "“Adult” has no reason"),
@@ -182,13 +195,13 @@ def test_names_that_look_alike_are_named(folder: Path, file: str, label: str, tw
 
 
 def test_names_with_and_without_a_space_are_two(folder: Path) -> None:
-    edit(folder, "reviewed_labels", "\nPolar Bear,", "\nPolar Bear,\nPolarbear,")
+    edit(folder, "reviewed_labels", "\nPolar Bear,", f"\nPolar Bear{SIGNED}\nPolarbear,")
     assert problems(folder) == ""
 
 
 def test_a_correction_may_differ_by_white_space_alone(folder: Path) -> None:
     edit(folder, "label_corrections", "\nPc,", "\nPolar  Bear,Polar Bear\nPc,")
-    edit(folder, "reviewed_labels", "\nPolar Bear,", "\nPolar  Bear,\nPolar Bear,")
+    edit(folder, "reviewed_labels", "\nPolar Bear,", f"\nPolar  Bear{SIGNED}\nPolar Bear,")
     assert "differs from" not in problems(folder)
 
 

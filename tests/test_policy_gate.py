@@ -122,8 +122,11 @@ def test_without_what_checks_it_no_policy_is_put_in_force(project: Database) -> 
 SMALL: dict[str, list[tuple[str, ...]]] = {
     "included_labels": [("ATM", ""), ("Cat", "0.95"), ("Feline", ""), ("Gun", "")],
     "reviewed_labels": [
-        *(("Atm", ""), ("Cat", ""), ("Feline", "alias of Cat"), ("Girl", ""), ("Gun", "")),
-        *(("Kid", "alias of Girl; x"), ("Kitty", "")),
+        (label, note, "ann", "2026-11-22")
+        for label, note in [
+            *(("Atm", ""), ("Cat", ""), ("Feline", "alias of Cat"), ("Girl", ""), ("Gun", "")),
+            *(("Kid", "alias of Girl; x"), ("Kitty", "")),
+        ]
     ],
     "sensitive_labels": [("Girl", "gender", "withhold", "r"), ("Gun", "weapons", "flag", "r")],
     "label_corrections": [("Atm", "ATM"), ("Kitty", "Cat")],
@@ -138,6 +141,8 @@ VALUES = {
     "handling": ["withhold", "flag", "Flag", "flag ", ""],
     "reason": ["r", " r", ""],
     "is_withheld": ["true", "false", "perhaps", ""],
+    "reviewed_by": ["ann", "ann;Bob", " ann", ""],
+    "reviewed_on": ["2026-11-22", "2026-02-30", "someday", ""],
     "match": ["exact", "contains", "whole", ""],
 }
 
@@ -186,7 +191,7 @@ def test_dbt_finds_what_the_check_of_the_files_finds(
                 got = _problems(connection)
         except psycopg.DataError:
             # Such a file cannot be seeded at all.
-            assert any(words in str(want) for words in ("no number", "true or false"))
+            assert any(words in str(want) for words in ("no number", "true or false", "no day"))
         else:
             assert got == want
 

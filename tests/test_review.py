@@ -2,6 +2,7 @@
 
 import html
 import os
+import re
 import statistics
 import sys
 from collections import defaultdict
@@ -199,7 +200,7 @@ def test_a_preview_is_what_the_edit_then_does(
     edit(folder, "included_labels", "\nPerson,\n", "\n")
     edit(folder, "included_labels", "\nNature,\n", "\nNature,0.75\n")
     edit(folder, "included_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
-    edit(folder, "reviewed_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
+    edit(folder, "reviewed_labels", "\nBucket,", f"\n{UNKNOWN_LABEL},,ann,2026-11-22\nBucket,")
     found = preview_edit(connection, folder)
     assert found.stopped_for == []
     previewed = {(effect.provider, effect.label): effect for effect in found.effects}
@@ -386,6 +387,9 @@ def test_no_label_in_the_review_queue_steers_the_terminal(refreshed: Database) -
     assert f", {UNKNOWN_LABEL} (" in queue
 
 
+SINCE = r"    In force since [0-9: -]{16}; reviewed by maintainers on 2026-11-22"
+
+
 def test_each_tag_is_explained_by_its_line(
     connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -416,6 +420,8 @@ def test_each_tag_is_explained_by_its_line(
                 assert f"\n    {tag.line.file}.csv:{tag.line.number}: " in str(tag)
                 text = (FOLDER / f"{tag.line.file}.csv").read_text().splitlines()
                 assert text[tag.line.number - 1].startswith(tag.line.name)
+            if tag.decision in ("sensitive_label", "excluded_label"):
+                assert re.fullmatch(SINCE, str(tag).splitlines()[-1])
     assert len(seen) >= 7
 
 

@@ -69,23 +69,27 @@ ATM,
 Chatéau,
 100% Wool,
 cc0 Museum,
+Unsigned,
+Signed By None,
 """,
-    "reviewed_labels": """label,note
-CAT,
-gorilla,
-Spaced Out,
-Low,
-Zero,
-Machete,
-Sword,
-Both,
-Old Name,
-ATM,
-CHATÉAU,
-100% wool,
-cc0 museum,
-Bandage,
-Slum,
+    "reviewed_labels": """label,note,reviewed_by,reviewed_on
+CAT,, ann ;Bob,2026-01-01
+gorilla,, ann ;Bob,2026-01-01
+Spaced Out,, ann ;Bob,2026-01-01
+Low,, ann ;Bob,2026-01-01
+Zero,, ann ;Bob,2026-01-01
+Machete,, ann ;Bob,2026-01-01
+Sword,, ann ;Bob,2026-01-01
+Both,, ann ;Bob,2026-01-01
+Old Name,, ann ;Bob,2026-01-01
+ATM,, ann ;Bob,2026-01-01
+CHATÉAU,, ann ;Bob,2026-01-01
+100% wool,, ann ;Bob,2026-01-01
+cc0 museum,, ann ;Bob,2026-01-01
+Bandage,, ann ;Bob,2026-01-01
+Slum,, ann ;Bob,2026-01-01
+Unsigned,,,
+Signed By None,, ; ,2026-01-01
 """,
     "sensitive_labels": """label,category,handling,reason
  Sword ,weapons,flag,
@@ -180,6 +184,7 @@ NAMES = [
     *("Atm", "ATM", "Ballerina", "RAM Memory", "iPod", "Château de Chambord", "Nobody Knows This"),
     *("by", "by-nc", "no person", "squareformat", "uploaded", "cc0", "pdm", "a:b", "x=y"),
     *("Spaced Out", "Low", "Zero", "Machete", "Loose", "Both", "Old Name", "Old Girl", "Unread"),
+    *("Unsigned", "Signed By None"),
     *("Name", "Chatéau", "100% Wool", "cc0 Museum", "exactly", "50%", "500", "a_b", "aXb"),
     *("back\\slash", "backslash", "glob"),
 ]
@@ -482,7 +487,13 @@ of_names, minimums = st.sampled_from(NAMES), st.sampled_from(["", "0", "0.5", "0
 policy_files = st.fixed_dictionaries(
     {
         "included_labels": rows("label", label=of_names, minimum_accuracy=minimums),
-        "reviewed_labels": rows("label", label=of_names, note=st.just("")),
+        "reviewed_labels": rows(
+            "label",
+            label=of_names,
+            note=st.just(""),
+            reviewed_by=st.sampled_from(["ann", "Bob; ann", "", " ; "]),
+            reviewed_on=st.just(""),
+        ),
         "sensitive_labels": rows(
             "label",
             label=of_names,
@@ -801,7 +812,10 @@ def test_lower_case_is_the_same_on_every_server(project: Database) -> None:
     small = [letter for letter in letters if letter == letter.lower()]
     files = odd_rows() | {
         "included_labels": [{"label": letter, "minimum_accuracy": ""} for letter in small],
-        "reviewed_labels": [{"label": letter, "note": ""} for letter in small],
+        "reviewed_labels": [
+            {"label": letter, "note": "", "reviewed_by": "ann", "reviewed_on": ""}
+            for letter in small
+        ],
     }
     tags = json_text([{"name": f"{letter} ", "provider": MACHINE} for letter in letters])
     example = Example([Image(UUID(int=1), "flickr", tags)])

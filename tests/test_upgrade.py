@@ -95,5 +95,5 @@ def relations_and_functions(database: Database) -> list[str]:
 
 def written() -> list[str]:
     """Return what the project makes, by its files."""
-    files = ("functions/*.sql", "models/**/*.sql", "seeds/**/*.csv")
+    files = ("functions/*.sql", "models/**/*.sql", "seeds/**/*.csv", "snapshots/*.yml")
     return sorted(path.stem for pattern in files for path in PROJECT.glob(pattern))

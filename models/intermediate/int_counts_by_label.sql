@@ -14,7 +14,9 @@ labels as (
 reviewed as (
     select unnest(array[label, {{ function('label_key') }}(label)]) as label
     from {{ ref('reviewed_labels') }}
-    where label is not null
+    where
+        label is not null
+        and {{ function('reviewer_count') }}(reviewed_by) >= {{ var('reviewers_required') }}
 ),
 
 -- A name that is reviewed in the same spelling, or in lower case, needs no look-up by its key.

@@ -6,7 +6,8 @@
             "{{ refuse_broken_label_policy(this, ref('int_label_policy_problems')) }}",
             "{{ refuse_large_policy_change(this, ref('int_seeded_label_policy')) }}",
             "{{ refill_correction_counts() }}"
-        ]
+        ],
+        post_hook="{{ record_label_decisions() }}"
     )
 }}
 

@@ -109,7 +109,7 @@ problems as (
                     trimmed = ''
                     and column_name in (
                         'label', 'category', 'handling', 'reason', 'original', 'corrected',
-                        'provider', 'is_withheld', 'pattern', 'match'
+                        'provider', 'is_withheld', 'pattern', 'match', 'reviewed_by', 'reviewed_on'
                     )
                     then 'has no ' || column_name
             end,

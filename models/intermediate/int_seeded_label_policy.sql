@@ -53,7 +53,9 @@ included as (
 reviewed as (
     select distinct {{ function('label_key') }}(label) as label_key
     from {{ ref('reviewed_labels') }}
-    where label is not null
+    where
+        label is not null
+        and {{ function('reviewer_count') }}(reviewed_by) >= {{ var('reviewers_required') }}
 ),
 
 sensitive as (

@@ -4,12 +4,14 @@ counts as (
     select * from {{ ref('int_corrected_counts') }}
 ),
 
+-- With ten more decimals than the sum has, so that no quotient is rounded up to a half that would
+-- then be rounded up once more.
 by_accuracy as (
     select
         provider,
         sum(counted) as labels,
-        sum(accuracy_sum) / nullif(sum(counted) filter (where accuracy is not null), 0)
-            as mean_accuracy,
+        sum(accuracy_sum) * 1.0000000000
+        / nullif(sum(counted) filter (where accuracy is not null), 0) as mean_accuracy,
         coalesce(sum(counted) filter (where accuracy >= 0.9), 0) as high_labels,
         coalesce(
             sum(case when accuracy = 0.9 then counted - counted_exactly else counted end)
@@ -25,8 +27,8 @@ by_image as (
     select
         provider,
         sum(counted) as images,
-        sum(accuracy_sum) / nullif(sum(counted) filter (where accuracy is not null), 0)
-            as mean_image_accuracy
+        sum(accuracy_sum) * 1.0000000000
+        / nullif(sum(counted) filter (where accuracy is not null), 0) as mean_image_accuracy
     from counts
     where counted_by = 'image_accuracy'
     group by provider
