@@ -1,0 +1,33 @@
+{#- Aggregates over cells of judgements, one row a cell: `judgements` is how many, `weight` what one stands for. -#}
+{% macro stratified_share(part, whole) -%}
+    sum(weight * {{ part }}) / nullif(sum(weight * {{ whole }}), 0)
+{%- endmacro %}
+
+{#- The variance is multiplied by the squared whole, so that nothing is divided before the end. -#}
+{% macro effective_trials(part, whole) -%}
+    {%- set of_part = "sum(weight * " ~ part ~ ")" -%}
+    {%- set of_whole = "sum(weight * " ~ whole ~ ")" -%}
+    coalesce(
+        case when count(*) > 1 then
+            {{ of_part }} * ({{ of_whole }} - {{ of_part }}) * {{ of_whole }} * {{ of_whole }}
+            / nullif(
+                {{ of_whole }} * {{ of_whole }} * {{ stratified_covariance(part, part, part) }}
+                - 2 * {{ of_part }} * {{ of_whole }} * {{ stratified_covariance(part, whole, part) }}
+                + {{ of_part }} * {{ of_part }} * {{ stratified_covariance(whole, whole, whole) }},
+                0
+            )
+        end,
+        {{ of_whole }} * {{ of_whole }} / nullif(sum(weight * weight * {{ whole }}), 0)
+    )
+{%- endmacro %}
+
+{% macro stratified_covariance(one, other, both) -%}
+    sum(
+        weight * weight
+        * case
+            when judgements > 1
+                then (judgements * {{ both }} - {{ one }} * {{ other }})::numeric / (judgements - 1)
+            else {{ both }}
+        end
+    )
+{%- endmacro %}
