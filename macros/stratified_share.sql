@@ -3,13 +3,13 @@
     sum(weight * {{ part }}) / nullif(sum(weight * {{ whole }}), 0)
 {%- endmacro %}
 
-{#- The variance is multiplied by the squared whole, so that nothing is divided before the end. -#}
+{#- p(1 - p) / v, and both multiplied by the squared whole twice, so that nothing is divided before the end. -#}
 {% macro effective_trials(part, whole) -%}
     {%- set of_part = "sum(weight * " ~ part ~ ")" -%}
     {%- set of_whole = "sum(weight * " ~ whole ~ ")" -%}
     coalesce(
         case when count(*) > 1 then
-            {{ of_part }} * ({{ of_whole }} - {{ of_part }}) * {{ of_whole }} * {{ of_whole }}
+            nullif({{ of_part }} * ({{ of_whole }} - {{ of_part }}) * {{ of_whole }} * {{ of_whole }}, 0)
             / nullif(
                 {{ of_whole }} * {{ of_whole }} * {{ stratified_covariance(part, part, part) }}
                 - 2 * {{ of_part }} * {{ of_whole }} * {{ stratified_covariance(part, whole, part) }}
@@ -23,11 +23,8 @@
 
 {% macro stratified_covariance(one, other, both) -%}
     sum(
-        weight * weight
-        * case
-            when judgements > 1
-                then (judgements * {{ both }} - {{ one }} * {{ other }})::numeric / (judgements - 1)
-            else {{ both }}
-        end
+        weight * weight * judgements
+        * (smoothed_{{ both }} * (judgements + 1) - smoothed_{{ one }} * smoothed_{{ other }})
+        / ((judgements + 1) * (judgements + 1))
     )
 {%- endmacro %}

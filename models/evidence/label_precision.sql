@@ -24,6 +24,18 @@ counted_by_cell as (
     group by grouping sets ((provider, cell_label, weight), (provider, label_key, weight))
 ),
 
+-- Where all judgements of a cell agree, its variance is not 0: see effective_trials.
+smoothed as (
+    select
+        *,
+        judgements + 1 as smoothed_judgements,
+        correct
+        + sum(weight * correct) over label_cells / sum(weight * judgements) over label_cells
+            as smoothed_correct
+    from counted_by_cell
+    window label_cells as (partition by provider, is_all_labels, label_key)
+),
+
 rated as (
     select
         provider,
@@ -33,7 +45,7 @@ rated as (
         sum(correct)::bigint as correct,
         {{ stratified_share('correct', 'judgements') }} as precision,
         {{ effective_trials('correct', 'judgements') }} as trials
-    from counted_by_cell
+    from smoothed
     group by provider, is_all_labels, label_key
 ),
 

@@ -41,6 +41,23 @@ counted_by_cell as (
         )
 ),
 
+-- Where all judgements of a cell agree, its variance is not 0: see effective_trials.
+smoothed as (
+    select
+        *,
+        taken + taken::numeric / judgements as smoothed_taken,
+        correct + right_share as smoothed_correct,
+        true_positives + right_share * taken / judgements as smoothed_true_positives
+    from (
+        select
+            *,
+            sum(weight * correct) over label_threshold
+            / sum(weight * judgements) over label_threshold as right_share
+        from counted_by_cell
+        window label_threshold as (partition by provider, is_all_labels, label_key, threshold)
+    ) as cells
+),
+
 -- With a row for each label that has enough judgements, and one for all labels (label null).
 rated as (
     select
@@ -62,7 +79,7 @@ rated as (
         {{ stratified_share('(taken - true_positives)', 'judgements') }} as false_match_rate,
         {{ stratified_share('(correct - true_positives)', 'correct') }} as false_non_match_rate,
         {{ stratified_share('(correct - true_positives)', 'judgements') }} as miss_rate
-    from counted_by_cell
+    from smoothed
     group by provider, is_all_labels, label_key, threshold
     having is_all_labels or sum(judgements) >= {{ var('threshold_minimum_judgements') }}
 ),
