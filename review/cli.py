@@ -324,7 +324,7 @@ def page(labels: list[str], output: Path) -> None:
 @click.option(
     "--with-urls",
     is_flag=True,
-    help="A sixth column with the images' addresses, to be taken out of the seed.",
+    help="A further column with the images' addresses, to be taken out of the seed.",
 )
 def draw_sample(
     labels: list[str], most: int, each: int, seed: int, width: Decimal, with_urls: bool
@@ -332,7 +332,8 @@ def draw_sample(
     """Draw machine tags for people to judge, as CSV.
 
     As many from each label and each bin of accuracy, in the columns of
-    seeds/evidence/label_judgements.csv. By default of the labels that are shown on most images.
+    seeds/evidence/label_judgements.csv, with the weight by which each counts. By default of the
+    labels that are shown on most images.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")

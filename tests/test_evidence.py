@@ -6,11 +6,14 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from conftest import Database
 from loads import fetch
+
+from loader.connect import PROJECT
 
 
 def review(database: Database, *arguments: str | Path) -> tuple[int, str, str]:
@@ -27,8 +30,9 @@ def drawn(database: Database, *arguments: str) -> list[dict[str, str]]:
 
 def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) -> None:
     rows = drawn(sample, "dog", "Cat", "--each", "3", "--width", "0.1")
-    assert list(rows[0]) == ["identifier", "label", "provider", "is_correct", "judged_group"]
-    assert {row["is_correct"] + row["judged_group"] for row in rows} == {""}
+    judgements = (PROJECT / "seeds" / "evidence" / "label_judgements.csv").read_text()
+    assert list(rows[0]) == judgements.splitlines()[0].split(",")
+    assert {row["is_correct"] + row["judged_group"] + row["is_made_up"] for row in rows} == {""}
     cell = "provider, label, least(floor(accuracy * 10), 9)::integer"
     accuracies = fetch(
         sample,
@@ -39,6 +43,9 @@ def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) ->
     got = Counter(tuple(cells[row["identifier"], row["provider"], row["label"]]) for row in rows)
     there = Counter(tuple(cell) for _, *cell in accuracies)
     assert got == {cell: min(count, 3) for cell, count in there.items()}
+    for row in rows:
+        cell = tuple(cells[row["identifier"], row["provider"], row["label"]])
+        assert Decimal(row["weight"]) == round(Decimal(there[cell]) / got[cell], 4)
 
     again = drawn(sample, "dog", "Cat", "--each", "3", "--width", "0.1", "--with-urls")
     assert {row.pop("url").split("/")[2] for row in again} == {"example.org"}
@@ -84,7 +91,7 @@ def test_make_hands_labels_over_whatever_is_in_them(sample: Database) -> None:
 
 def test_judgements_read_no_other_image(sample: Database) -> None:
     """On a catalog of millions, reading all tags for some hundred judgements would take hours."""
-    for model, images in (("int_judged_labels", 330), ("image_set_outliers", 36)):
+    for model, images in (("int_judged_labels", 54), ("image_set_outliers", 12)):
         explain = "explain (analyze, timing off, format json)"
         ((explained,),) = fetch(sample, f"{explain} select * from refinery.{model}")  # noqa: S608 - a name
         read = {
@@ -106,9 +113,10 @@ def nodes(plan: dict[str, object]) -> Iterator[dict[str, object]]:
 def test_the_example_of_another_catalog_yields_nothing(project: Database) -> None:
     done = project.dbt("build", "--selector", "evidence", "--exclude-resource-types", "unit_test")
     assert done.returncode == 0, done.stdout
-    assert re.search(r"WARN 330 judgements_count", done.stdout)
-    assert re.search(r"WARN 36 image_sets_can_be_compared", done.stdout)
-    for model in ("threshold_evaluation", "group_disparity", "image_set_outliers"):
+    assert re.search(r"WARN 54 judgements_count", done.stdout)
+    assert re.search(r"WARN 12 image_sets_can_be_compared", done.stdout)
+    models = ("threshold_evaluation", "label_precision", "group_disparity", "image_set_outliers")
+    for model in models:
         assert fetch(project, f"select * from refinery.{model}") == [], model  # noqa: S608 - a name
 
 
