@@ -22,6 +22,7 @@ RELATIONS = (
     "label_agreement",
     "label_examples",
     "label_parents",
+    "label_precision",
     "published_images",
     "reviewed_labels",
     "sensitive_labels",
@@ -204,6 +205,11 @@ from {label_agreement}
 where %(keys)s::text[] is null or {label_key}(label) = any(%(keys)s)
 order by other_provider
 """
+PRECISION = """
+select {label_key}(label), provider, judgements, correct, made_up, precision_low, precision_high
+from {label_precision}
+where label is not null and (%(keys)s::text[] is null or {label_key}(label) = any(%(keys)s))
+"""
 # As jsonb, because a catalog need not have any of these columns.
 IMAGES = """
 select
@@ -257,6 +263,15 @@ def label_facts(connection: psycopg.Connection, named: Sequence[str] = ()) -> Fa
                     "unconfirmed": [place(identifier) for identifier in unconfirmed or ()],
                 }
             )
+    for key, provider, judged, correct, made_up, low, high in rows(PRECISION):
+        for fact in labels[key].get("said", []) if key in labels else ():
+            if fact["machine"] == (provider or ""):
+                fact["verdicts"] = {
+                    "judged": judged,
+                    "right": correct,
+                    "made_up": made_up,
+                    "between": [_short(low), _short(high)],
+                }
     for key, parent in rows(PARENTS):
         if key in labels:
             labels[key].setdefault("parents", []).append(parent)

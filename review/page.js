@@ -50,6 +50,8 @@ function say(words) {
 // The list.
 
 const queue = data.labels.filter((label) => label.queue).sort((a, b) => a.queue - b.queue);
+const bestCase = (label) => Math.min(...label.said.map(({ verdicts }) => verdicts?.between[1] ?? Infinity));
+const judged = data.labels.filter((label) => bestCase(label) < Infinity).sort((a, b) => bestCase(a) - bestCase(b));
 const chosenFor = (label) => decisions.get(label.key)?.decision;
 const SHOW = {
   queue: ["Awaiting review", (label) => label.queue],
@@ -58,6 +60,7 @@ const SHOW = {
   exclude: ["Excluded", (label) => label.decision === "exclude"],
   withhold: ["Withheld", (label) => label.decision === "withhold"],
   flag: ["Flagged", (label) => label.decision === "flag"],
+  judged: ["Judged, wrong most surely first", (label) => bestCase(label) < Infinity],
   decided: ["Decided here", (label) => DECISIONS.includes(chosenFor(label))],
   left: ["Left here", (label) => chosenFor(label) === "leave"],
 };
@@ -65,7 +68,7 @@ const SHOW = {
 function filter() {
   const [shown, category, machine] = ["shown", "category", "machine"].map((id) => $(id).value);
   const searched = keyOf($("search").value);
-  const found = (shown === "queue" ? queue : data.labels).filter((label) =>
+  const found = ({ queue, judged }[shown] ?? data.labels).filter((label) =>
     SHOW[shown][1](label)
     && (!category || planned(label).category === category)
     && (!machine || label.said.some((said) => `of ${said.machine}` === machine))
@@ -311,6 +314,7 @@ function machines(label) {
         make("thead", {}, make("tr", {},
           ...LEVELS.map((level) => make("th", { scope: "col" }, accuracy(level / 100))))),
         make("tbody", {}, make("tr", {}, ...LEVELS.map((level) => make("td", {}, number(keptAt(said, level))))))),
+      said.verdicts && verdicts(said.verdicts),
       ...(said.agreement ?? []).map(agreement));
   }));
 }
@@ -336,6 +340,11 @@ function histogram(said, minimum) {
       ` minimum ${accuracy(minimum / 100)} `),
     ...[0, 20, 40, 60, 70, 80, 90, 100].filter((bin) => bin >= first).map((bin) =>
       make("text", { x: Math.max(8, Math.min(x(bin), width - 8)), y: floor + 12 }, (bin / 100).toFixed(1))));
+}
+
+function verdicts({ judged, right, made_up: madeUp, between: [low, high] }) {
+  return make("p", {}, `People judged ${counted(judged, "tag")}: ${number(right)} right (${percent(low)} to `
+    + `${percent(high)})${madeUp ? `; ${number(madeUp)} of the verdicts made up` : ""}.`);
 }
 
 function agreement({ machine, images, confirmed, between: [low, high] }) {

@@ -424,6 +424,24 @@ def test_a_reviewer_is_warned_of_what_is_withheld_nearby(opened: Open) -> None:
     assert page.evaluate("decisions.size") == 0
 
 
+def test_what_people_judged_is_shown_the_wrong_most_surely_first(opened: Open) -> None:
+    def judged(label: str, right: int, between: list[float], made_up: int = 0) -> Facts:
+        verdicts = {"judged": 20, "right": right, "made_up": made_up, "between": between}
+        return included(label, said=[said(label, verdicts=verdicts)])
+
+    page = opened(
+        made_up_facts(
+            judged("Airy", 18, [0.7, 0.97]), judged("Boxy", 4, [0.08, 0.42], 20), included("Chic")
+        )
+    )
+    page.locator("#shown").select_option("judged")
+    assert page.locator("#list .label").all_inner_texts() == ["Boxy", "Airy"]
+    page.keyboard.press("Escape")
+    page.locator("#list a").first.click()
+    words = page.locator("#evidence").inner_text()
+    assert "People judged 20 tags: 4 right (8 % to 42 %); 20 of the verdicts made up." in words
+
+
 def test_aliases_are_counted_with_the_label_they_go_with(opened: Open) -> None:
     names = [included("Child"), included("Kid", note="alias of Child; as is said")]
     page = opened(made_up_facts(*names, included("Kiddo", note="alias of KID"), included("Hat")))
@@ -930,7 +948,7 @@ def test_the_queue_and_what_is_in_force_are_on_the_page(
 def test_examples_parents_and_agreement_are_of_their_labels(
     connection: psycopg.Connection,
 ) -> None:
-    for relation in ("label_examples", "label_parents", "label_agreement"):
+    for relation in ("label_examples", "label_parents", "label_agreement", "label_precision"):
         connection.execute(f"alter table if exists refinery.{relation} rename to was_{relation}")
     connection.execute("""
         create table refinery.label_examples as
@@ -947,6 +965,11 @@ def test_examples_parents_and_agreement_are_of_their_labels(
         6 as confirmed, 0.667 as share, 0.35432 as share_low, 0.88 as share_high,
         array_agg(identifier) || gen_random_uuid() as unconfirmed_identifiers
         from refinery.label_examples where rank = 1;
+        create table refinery.label_precision as
+        select 'rekognition' as provider, 'dog' as label, 23 as judgements, 9 as correct,
+        3 as made_up, 0.2216 as precision_low, 0.59214 as precision_high
+        union all select 'clarifai', 'Horse', 1, 1, 0, 0.2, 1
+        union all select 'rekognition', null, 1, 1, 0, 0.2, 1;
     """)
     facts = label_facts(connection, ["DOG", "Cat", "no such label"])
     assert [fact["label"] for fact in facts["labels"]] == ["Cat", "Dog"]
@@ -963,6 +986,8 @@ def test_examples_parents_and_agreement_are_of_their_labels(
             "unconfirmed": [0, 3],
         }
     ]
+    verdicts = {"judged": 23, "right": 9, "made_up": 3, "between": [0.2216, 0.5921]}
+    assert says["verdicts"] == verdicts
     described = connection.execute("""
         select title, coalesce(thumbnail, url), foreign_landing_url, creator,
             license || ' ' || license_version
