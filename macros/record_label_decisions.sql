@@ -44,5 +44,6 @@
 
 {#- dbt's is without a time zone, which says nothing to who reads it elsewhere. -#}
 {% macro postgres__snapshot_get_time() -%}
-    now()
+    {{ 'now()' if model is not defined or model.package_name == 'label_refinery'
+        else dbt.postgres__snapshot_get_time() }}
 {%- endmacro %}

@@ -165,23 +165,28 @@ def _check_values(files: Files) -> Iterator[Problem]:
 def _check_characters(files: Files) -> Iterator[Problem]:
     labels = files["reviewed_labels"] + files["included_labels"] + files["sensitive_labels"]
     for line in labels:
-        # Most are printable, and need no look at each character.
-        for character in sorted(set(line.name)) if not line.name.isprintable() else ():
-            if unicodedata.category(character).startswith("C"):
-                code = f"U+{ord(character):04X} {unicodedata.name(character, '')}".strip()
-                yield line, f"has a character that nobody sees, {code}; take it away"
+        for character in unseen(line.name):
+            code = f"U+{ord(character):04X} {unicodedata.name(character, '')}".strip()
+            yield line, f"has a character that nobody sees, {code}; take it away"
     # A correction may be there for that very difference.
     corrected = {line.key for line in files["label_corrections"]}
     seen: dict[str, Line] = {}
     for line in labels:
         if line.key not in corrected:
-            twin = seen.setdefault(_visible(line.name), line)
+            twin = seen.setdefault(visible(line.name), line)
             if line.key != twin.key:
                 differs = f"differs from “{twin.name}” only by white space or Unicode form"
                 yield line, f"{differs}; keep one"
 
 
-def _visible(name: str) -> str:
+def unseen(name: str) -> list[str]:
+    """Return the characters of a name that nobody sees."""
+    if name.isprintable():  # as most are
+        return []
+    return [one for one in sorted(set(name)) if unicodedata.category(one).startswith("C")]
+
+
+def visible(name: str) -> str:
     """Return what a name has in common with all names that look the same but for letter case."""
     return label_key(" ".join(unicodedata.normalize("NFKC", name).split()))
 

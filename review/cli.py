@@ -254,7 +254,8 @@ def apply_(files: tuple[Path, ...]) -> None:
     decided = read_decisions(files)
     try:
         if decided.agreed:
-            edit = Edit(FOLDER, may_add=True)
+            left = [group[0].key for group in decided.disputed]
+            edit = Edit(FOLDER, may_add=True, left=left)
             edit.decide(decided.agreed)
             changes = edit.save()
             print(*changes, *(_effects() if changes else [NO_CHANGE]), sep="\n")
@@ -291,6 +292,7 @@ def page(labels: list[str], output: Path) -> None:
     all labels. Several may stand in one LABEL, with commas between.
     """
     with connect_to(*EXAMPLES) as connection:
+        click.echo("Reading what is known of the labels", err=True)
         path, facts = write_page(connection, output, labels)
     counted = f"{len(facts['labels']):,} labels with {len(facts['images']):,} images"
     print(f"{printable(path)}: {counted}")

@@ -53,14 +53,23 @@ class Edit:
     """A change of the policy's files, made in memory; `save` writes it or refuses it whole."""
 
     def __init__(
-        self, folder: Path, *, may_add: bool = False, no_longer_withheld: bool = False
+        self,
+        folder: Path,
+        *,
+        may_add: bool = False,
+        no_longer_withheld: bool = False,
+        left: Iterable[str] = (),
     ) -> None:
-        """Read the files; raises UserError if they are not in order."""
+        """Read the files; raises UserError if they are not in order.
+
+        What is left are keys of labels that do not go along with the label they are an alias of.
+        """
         if found := check(folder):
             # An edit puts lines where they belong by order, so the order has to be there.
             raise _refusal([*found, "Mend the files first; see the lines above."])
         self._may_add = may_add
         self._no_longer_withheld = no_longer_withheld
+        self._left = frozenset(left)
         self._refusals: list[str] = []
         self._remarks: list[str] = []
         self._decided: dict[str, Decision] = {}
@@ -77,7 +86,10 @@ class Edit:
                 self._aliases[label_key(of)].append(line)
 
     def decide(self, decisions: Sequence[Decision]) -> None:
-        """Have the files say what is decided, one decision a label."""
+        """Have the files say what is decided, one decision a label; the later decision stands."""
+        for decision in filter(self._is_outdated, decisions):
+            self._remark_later(decision)
+        decisions = [decision for decision in decisions if not self._is_outdated(decision)]
         self._decided |= {decision.key: decision for decision in decisions}
         for decision in decisions:
             if objection := self._objection(decision):
@@ -95,6 +107,8 @@ class Edit:
                 self._set("sensitive_labels", key, label, *values)
             elif decision.category == "" or (handling == "flag") != decision.is_shown:
                 self._after["sensitive_labels"].pop(key, None)
+                if decision.is_shown and handling:
+                    self._remarks.append(f"{self._sensitive(key, 'was')}, and now is no longer.")
 
     def save(self) -> list[str]:
         """Write the files; return a sentence for each line changed, and what to know of it.
@@ -127,7 +141,7 @@ class Edit:
         is_withheld = self._value("sensitive_labels", key, "handling") == "withhold"
         is_flag_alone = decision.kind == "flag" and decision.minimum_accuracy is None
         if is_flag_alone and is_withheld:
-            return f"{self._withheld(key)}, so a flag would do nothing"
+            return f"{self._sensitive(key)}, so a flag would do nothing"
         if is_flag_alone and key not in self._before["included_labels"]:
             similar = self._similar(key, "included_labels")
             return f"“{label}” is not included{similar}, so a flag would do nothing"
@@ -138,7 +152,7 @@ class Edit:
         stays_withheld = decision.category is None and not self._no_longer_withheld
         if decision.kind == "include" and is_withheld and stays_withheld:
             return (
-                f"{self._withheld(key)}; to show it all the same, say "
+                f"{self._sensitive(key)}; to show it all the same, say "
                 "--no-longer-withheld, which takes its line out of sensitive_labels.csv"
             )
         return None
@@ -154,7 +168,10 @@ class Edit:
             if decision.reason is not None:
                 note = _joined(note, decision.reason)
             elif decision.kind == "include" and key not in self._before["included_labels"]:
-                self._remark_note(key, note)
+                if decision.places:
+                    note = _joined(note, "")  # it said why the label was not shown
+                else:
+                    self._remark_note(key, note)
             has_new_reason = note != old[0]
         if not self._say(decision):
             reviewed_by = reviewed_on = ""
@@ -188,13 +205,27 @@ class Edit:
         """Take a label, and with it its aliases, out of what is shown."""
         self._after["included_labels"].pop(key, None)
         for alias in self._aliases[key]:
-            if alias.key in self._after["included_labels"] and alias.key not in self._decided:
+            is_decided = alias.key in self._decided or alias.key in self._left
+            if alias.key in self._after["included_labels"] and not is_decided:
                 of = alias_of(alias["note"])
                 self._remarks.append(f"“{alias.name}” goes too: it is an alias of “{of}”.")
                 signed = (";".join(decision.reviewers), decision.day)
                 self._set("reviewed_labels", alias.key, alias.name, alias["note"], *signed)
                 self._after["sensitive_labels"].pop(alias.key, None)
                 self._hide(alias.key, decision)
+
+    def _is_outdated(self, decision: Decision) -> bool:
+        """Whether the files have another decision of a later day."""
+        later = self._value("reviewed_labels", decision.key, "reviewed_on") > decision.day
+        return later and not self._say(decision)
+
+    def _remark_later(self, decision: Decision) -> None:
+        line = self._before["reviewed_labels"][decision.key]
+        since = f"was decided otherwise since, on {line['reviewed_on']} by {line['reviewed_by']}"
+        self._remarks.append(
+            f"{', '.join(decision.places)}: “{line.name}” {since}, and stays so; to {decision.kind}"
+            f" it all the same, give the decision of {decision.day} a later day."
+        )
 
     def _remark_note(self, key: str, note: str) -> None:
         """Say it when a note stays that may be of why the label was not shown."""
@@ -214,9 +245,10 @@ class Edit:
         close = ", ".join(f"“{lines[match].name}”" for match in similar)
         return f" (close to it: {close})" if close else ""
 
-    def _withheld(self, key: str) -> str:
+    def _sensitive(self, key: str, verb: str = "is") -> str:
         line = self._before["sensitive_labels"][key]
-        return f"“{line.name}” is withheld ({line['category']}: {line['reason']})"
+        handling = "withheld" if line["handling"] == "withhold" else "flagged"
+        return f"“{line.name}” {verb} {handling} ({line['category']}: {line['reason']})"
 
     def _value(self, file: str, key: str, column: str) -> str:
         line = self._before[file].get(key)

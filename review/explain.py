@@ -37,10 +37,26 @@ order by position
 """
 # What is decided on a label, not by a machine or a pattern.
 OF_LABELS = ("sensitive_label", "unreviewed_label", "excluded_label", "published")
+# The start of the last run of rows that decide the same: a signature changes no decision.
 SINCE = """
-select label_key, in_force_from, reviewed_by, reviewed_on
-from {policy_history}
-where in_force_until is null and label_key = any(%s)
+with rows as (
+    select
+        *,
+        row(in_force_from, decision, minimum_accuracy, category) is distinct from lag(
+            row(in_force_until, decision, minimum_accuracy, category)
+        ) over (partition by label_key order by in_force_from) as is_change
+    from {policy_history}
+    where label_key = any(%s)
+)
+
+select
+    label_key,
+    max(in_force_from) filter (where is_change),
+    max(reviewed_by) filter (where in_force_until is null),
+    max(reviewed_on) filter (where in_force_until is null)
+from rows
+group by label_key
+having bool_or(in_force_until is null)
 """
 
 

@@ -1,6 +1,6 @@
 """What is known of labels, for those who decide on them: a value that goes into JSON as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,8 +12,8 @@ from psycopg import sql
 
 from loader.connect import PROJECT
 from loader.errors import UserError
-from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES
-from review.files import label_key
+from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES, unseen, visible
+from review.files import is_empty, label_key
 from review.live import function, relation
 
 RELATIONS = (
@@ -23,6 +23,7 @@ RELATIONS = (
     "label_examples",
     "label_parents",
     "label_precision",
+    "policy_history",
     "published_images",
     "reviewed_labels",
     "sensitive_labels",
@@ -210,6 +211,8 @@ select {label_key}(label), provider, judgements, correct, made_up, precision_low
 from {label_precision}
 where label is not null and (%(keys)s::text[] is null or {label_key}(label) = any(%(keys)s))
 """
+# No two catalogs have begun their history in the same moment.
+BEGINNING = "select current_database(), min(in_force_from)::text from {policy_history}"
 # As jsonb, because a catalog need not have any of these columns.
 IMAGES = """
 select
@@ -278,16 +281,34 @@ def label_facts(connection: psycopg.Connection, named: Sequence[str] = ()) -> Fa
 
     values = {"identifiers": list(places)}
     described = {identifier: described_image(*fields) for identifier, *fields in rows(IMAGES)}
-    database = connection.execute("select md5(current_database())").fetchone()
-    schema = relation("labels").as_string(connection)
+    mark_unwritable(labels.values())
     return {
         # What a browser keeps is of one catalog and not of another's page beside it.
-        "catalog": f"{database and database[0]} {schema}",
+        "catalog": str(rows(BEGINNING)[0]),
         "reviewers_required": reviewers_required(),
         "categories": {"withhold": WITHHELD_CATEGORIES, "flag": FLAGGED_CATEGORIES},
         "images": [described.get(identifier) for identifier in places],
         "labels": list(labels.values()),
     }
+
+
+def mark_unwritable(labels: Collection[Fact]) -> None:
+    """Say of labels that the policy's files can have no line of it; such labels are not shown."""
+    written = {visible(fact["label"]): fact["label"] for fact in labels if "decision" in fact}
+    for fact in labels:
+        label = fact["label"]
+        twin = written.get(visible(label), label)
+        if is_empty(label):
+            fact["unwritable"] = "The policy's files cannot name it: dbt reads it as no name."
+        elif unseen(label):
+            fact["unwritable"] = (
+                "The policy's files cannot name it: it has a character that nobody sees."
+            )
+        elif "decision" not in fact and label_key(twin) != label_key(label):
+            fact["unwritable"] = (
+                f"It differs from “{twin}” only by white space or Unicode form; the policy's files "
+                "cannot name both."
+            )
 
 
 def reviewers_required() -> int:

@@ -2,7 +2,7 @@ with
 
 examples as (
     select * from {{ ref('label_examples') }}
-    where provider = 'rekognition' and rank <= 3
+    where provider = 'rekognition' and rank = 1
 ),
 
 stored_labels as (
