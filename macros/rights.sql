@@ -12,8 +12,8 @@
     {%- endfor -%}
     {%- set published = ['published_images', 'safe_images'] -%}
     {%- set evidence = ['confidence_distribution', 'group_disparity', 'image_set_outliers', 'label_agreement',
-        'label_examples', 'label_gallery', 'label_gallery_documents', 'label_parents', 'labelling_capacity',
-        'threshold_evaluation'] -%}
+        'label_examples', 'label_gallery', 'label_gallery_documents', 'label_model_changes', 'label_model_versions',
+        'label_parents', 'labelling_capacity', 'threshold_evaluation'] -%}
     {%- set rights = [] -%}
     {%- for role, verbs, schema, relations in [
         ('refresher', ['select'], raw, responses + ['loaded_files', 'loaded_chunks', 'forgotten_responses',
