@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install run psql policy-preview explain draw_judgement_sample galleries lint lint-sql \
+.PHONY: help install run psql policy-preview explain draw_judgement_sample review lint lint-sql \
 	lint-the-rest test test-postgres15 test-postgres18 test-the-rest bench bench-growth lock clean
 
 PYTHON ?= python3
@@ -62,7 +62,7 @@ explain: install ## why each tag of an image is or is not shown: IMAGE=<identifi
 draw_judgement_sample: install ## tags for people to judge, as CSV; LABEL='Cat, Dog' EACH=5 SEED=1
 	@$(BIN)/python -m review draw-sample --each "$$EACH" --seed "$$SEED" -- $${LABEL:+"$$LABEL"}
 
-galleries: install ## a page of labels with their images, for reviewers: galleries/index.html
+review: install ## the page on which labels are reviewed: label-review/index.html
 	@$(BIN)/python -m review page
 
 lint: install ## ruff, sqlfluff, the label policy's files, the CI's workflow, dbt parse, the conventions
@@ -112,5 +112,5 @@ lock: ## resolve pyproject.toml into requirements.lock and the benchmark's; need
 
 clean: ## stop the embedded server and delete all that make and dbt have made
 	@[ ! -e .postgres ] || $(BIN)/python -m trial server remove
-	@rm -rf $(VENV) $(BENCH)/.venv $(BENCH)/data sample galleries target logs
+	@rm -rf $(VENV) $(BENCH)/.venv $(BENCH)/data sample label-review target logs
 	@rm -rf .pytest_cache .ruff_cache .hypothesis

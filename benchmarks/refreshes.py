@@ -20,7 +20,7 @@ from benchmarks.measure import Command, ServerClock, Usage, measure, succeed
 from benchmarks.ours import COUNT, REFRESH, load
 from loader.connect import PROJECT, connect
 from loader.errors import UserError
-from review.edit import Edit
+from review.edit import Decision, Edit
 
 STORED = ("int_rekognition_labels", *COUNT)
 LOOKS, UNPREPARED_LOOKS = 2_000, 500
@@ -183,7 +183,8 @@ def measure_policy_edit(clock: ServerClock) -> float:
         if image is None:
             raise UserError(f"no image shows {EDITED_LABEL}; the benchmark needs more images")
         edit = Edit(seed.folder / "seeds" / "label_policy")
-        edit.exclude([EDITED_LABEL], note="for a moment, by the benchmark")
+        reason = "for a moment, by the benchmark"
+        edit.decide([Decision(EDITED_LABEL, "exclude", ["benchmark"], "2026-11-22", reason=reason)])
         edit.save()
         edited = measure(seed.command, clock)
         began = time.perf_counter()

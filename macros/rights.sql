@@ -13,15 +13,16 @@
     {%- set published = ['published_images', 'safe_images'] -%}
     {%- set evidence = ['confidence_distribution', 'group_disparity', 'image_set_outliers', 'label_agreement',
         'label_examples', 'label_gallery', 'label_gallery_documents', 'label_model_changes', 'label_model_versions',
-        'label_parents', 'labelling_capacity', 'threshold_evaluation'] -%}
+        'label_parents', 'label_precision', 'labelling_capacity', 'threshold_evaluation'] -%}
+    {%- set of_the_page = ['int_label_counts', 'int_label_policy_in_force', 'reviewed_labels', 'sensitive_labels'] -%}
     {%- set rights = [] -%}
     {%- for role, verbs, schema, relations in [
         ('refresher', ['select'], raw, responses + ['loaded_files', 'loaded_chunks', 'forgotten_responses',
             'released_responses', 'response_ids']),
         ('refresher', ['select', 'insert', 'update'], raw, ['read_responses']),
         ('refresher', ['select'], catalog, [var('catalog_table')]),
-        ('reviewer', ['select'], built, published + evidence + ['tag_decisions', 'labels',
-            'unreviewed_labels', 'label_summary', 'label_retention', 'policy_history']),
+        ('reviewer', ['select'], built, published + evidence + of_the_page + ['tag_decisions',
+            'labels', 'unreviewed_labels', 'label_summary', 'label_retention', 'policy_history']),
         ('reader', ['select'], built, published),
         ('writer', ['select'], built, stores + ['catalog_images', 'published_images']),
         ('writer', ['select', 'update'], catalog, [var('catalog_table')]),

@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-import unicodedata
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -20,17 +20,22 @@ from review.check import (
     check_evidence,
     is_accuracy,
 )
+from review.decisions import in_words, read_decisions
 from review.draw_sample import most_shown_labels, write_sample
-from review.edit import Edit
+from review.edit import Decision, Edit
 from review.explain import explain
-from review.files import COLUMNS, FOLDER, SEEDS, WHITE_SPACE
+from review.files import COLUMNS, FOLDER, SEEDS, WHITE_SPACE, is_one_line
 from review.live import connect_to, spellings
 from review.page import write_page
 from review.preview import MOST, as_list, as_table, preview_edit
+from review.signatures import each_once, names, this_person, today
 
 POLICY = ("labels", "dbt build")
 PREVIEW = ("int_policy_change", "dbt build")
+NEXT = ["See what it would change: python -m review preview", "Make it live: dbt seed"]
+NO_CHANGE = "Nothing to change: the files say so already."
 EVIDENCE = ("label_gallery", "dbt build --selector evidence")
+EXAMPLES = ("label_examples", "dbt build --selector evidence")
 
 
 @click.group(
@@ -48,7 +53,7 @@ def cli() -> None:
 
 def _text(text: str) -> str:
     text = text.strip(WHITE_SPACE)
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    if not is_one_line(text):
         raise click.BadParameter(f"{text!r} is not one line of text")
     return text
 
@@ -80,10 +85,27 @@ def _width(text: str) -> Decimal:
     return Decimal(text)
 
 
+def _reviewers(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[str]:
+    """Return the names of texts in each of which several may stand, with `;` between."""
+    found = each_once(name for text in texts or [this_person()] for name in names(text))
+    if not found:
+        raise click.BadParameter("names nobody")
+    return found
+
+
 labels_to_edit = click.argument("labels", nargs=-1, required=True, type=_filled, metavar="LABEL...")
 labels_to_show = click.argument("labels", nargs=-1, callback=_listed, metavar="[LABEL]...")
 may_be_new = click.option("--new", is_flag=True, help="Also labels nobody has reviewed before.")
 reason_option = click.option("--reason", required=True, type=_filled, metavar="TEXT", help="Why.")
+reviewers_option = click.option(
+    "--reviewed-by",
+    "reviewers",
+    multiple=True,
+    type=_filled,
+    callback=_reviewers,
+    metavar="NAME",
+    help="Who decides; may be said several times.  [default: git's user.name, else the login name]",
+)
 
 
 @cli.command("check")
@@ -109,6 +131,10 @@ def check_() -> None:
 @click.option("all_labels", "--all", is_flag=True, help=f"List all labels, not just {MOST}.")
 def preview(style: str, all_labels: bool) -> None:
     """Show what the files would change in the live policy."""
+    print(_previewed(style, None if all_labels else MOST))
+
+
+def _previewed(style: str = "text", most: int | None = MOST) -> str:
     problems = check(FOLDER)
     with connect_to(*PREVIEW) as connection:
         try:
@@ -116,14 +142,13 @@ def preview(style: str, all_labels: bool) -> None:
         except psycopg.DataError as error:
             # As of a minimum accuracy that is no number: the check says it better.
             raise (UserError(*problems) if problems else error) from None
-    print(as_table(found.effects, style, None if all_labels else MOST))
+    lines = [as_table(found.effects, style, most)]
     if problems:
-        print("\n`python -m review check` refuses this edit:", as_list(problems, style), sep="\n")
+        lines += ["\n`python -m review check` refuses this edit:", as_list(problems, style)]
     if found.stopped_for:
-        print(
-            "\ndbt would not put this edit in force:", as_list(found.stopped_for, style), sep="\n"
-        )
-        print("\nIf it is meant: `dbt seed --vars 'largest_policy_change: 1'`")
+        lines += ["\ndbt would not put this edit in force:", as_list(found.stopped_for, style)]
+        lines += ["\nIf it is meant: `dbt seed --vars 'largest_policy_change: 1'`"]
+    return "\n".join(lines)
 
 
 @cli.command("explain")
@@ -155,33 +180,33 @@ def explain_(identifier: UUID) -> None:
     help="Include even what sensitive_labels.csv withholds, and take it out of there.",
 )
 @may_be_new
+@reviewers_option
 def include(
     labels: tuple[str, ...],
     minimum_accuracy: str | None,
     note: str | None,
     no_longer_withheld: bool,
     new: bool,
+    reviewers: list[str],
 ) -> None:
-    """Have labels shown."""
-    edit = Edit(FOLDER, may_add=new)
-    edit.include(
-        labels,
-        minimum_accuracy=minimum_accuracy,
-        note=note,
-        no_longer_withheld=no_longer_withheld,
-    )
-    _save(edit)
+    """Have labels shown.
+
+    A label that is flagged stays so.
+    """
+    edit = Edit(FOLDER, may_add=new, no_longer_withheld=no_longer_withheld)
+    said = Decision("", "include", reviewers, today(), minimum_accuracy, reason=note)
+    _decide(edit, labels, said)
 
 
 @cli.command()
 @labels_to_edit
 @click.option("--note", required=True, type=_filled, metavar="TEXT", help="Why.")
 @may_be_new
-def exclude(labels: tuple[str, ...], note: str, new: bool) -> None:
+@reviewers_option
+def exclude(labels: tuple[str, ...], note: str, new: bool, reviewers: list[str]) -> None:
     """Have labels, and their aliases, not shown."""
-    edit = Edit(FOLDER, may_add=new)
-    edit.exclude(labels, note=note)
-    _save(edit)
+    said = Decision("", "exclude", reviewers, today(), reason=note)
+    _decide(Edit(FOLDER, may_add=new), labels, said)
 
 
 @cli.command()
@@ -189,54 +214,86 @@ def exclude(labels: tuple[str, ...], note: str, new: bool) -> None:
 @click.option("--category", required=True, type=click.Choice(WITHHELD_CATEGORIES))
 @reason_option
 @may_be_new
-def withhold(labels: tuple[str, ...], category: str, reason: str, new: bool) -> None:
+@reviewers_option
+def withhold(
+    labels: tuple[str, ...], category: str, reason: str, new: bool, reviewers: list[str]
+) -> None:
     """Exclude labels that say something about people."""
-    edit = Edit(FOLDER, may_add=new)
-    edit.withhold(labels, category=category, reason=reason)
-    _save(edit)
+    said = Decision("", "withhold", reviewers, today(), category=category, reason=reason)
+    _decide(Edit(FOLDER, may_add=new), labels, said)
 
 
 @cli.command()
 @labels_to_edit
 @click.option("--category", required=True, type=click.Choice(FLAGGED_CATEGORIES))
 @reason_option
-def flag(labels: tuple[str, ...], category: str, reason: str) -> None:
+@reviewers_option
+def flag(labels: tuple[str, ...], category: str, reason: str, reviewers: list[str]) -> None:
     """Have images that show labels carry a category."""
-    edit = Edit(FOLDER)
-    edit.flag(labels, category=category, reason=reason)
-    _save(edit)
+    said = Decision("", "flag", reviewers, today(), category=category, reason=reason)
+    _decide(Edit(FOLDER), labels, said)
 
 
-def _save(edit: Edit) -> None:
+def _decide(edit: Edit, labels: tuple[str, ...], said: Decision) -> None:
+    edit.decide([replace(said, label=label) for label in labels])
     changes = edit.save()
-    if changes:
-        print(*changes, "See what it would change: python -m review preview", sep="\n")
-        print("Make it live: dbt seed")
-    else:
-        print("Nothing to change: the files say so already.")
+    print(*changes, *(NEXT if changes else [NO_CHANGE]), sep="\n")
+
+
+@cli.command("apply")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+def apply_(files: tuple[Path, ...]) -> None:
+    """Put the decisions of reviewers into the policy's files.
+
+    Each FILE is a decisions.csv, as a reviewer exports it from the page that `page` writes. Where
+    reviewers decide the same on a label, all of them sign it. A label they disagree on stays as
+    it is, and is named at the end. One line that is wrong, and nothing is changed.
+    """
+    decided = read_decisions(files)
+    try:
+        if decided.agreed:
+            edit = Edit(FOLDER, may_add=True)
+            edit.decide(decided.agreed)
+            changes = edit.save()
+            print(*changes, *(_effects() if changes else [NO_CHANGE]), sep="\n")
+        elif not decided.disputed:
+            print("Nothing to apply: no line decides on a label.")
+    finally:
+        # After a refusal too, as labels that are left may be what the others need.
+        if decided.disputed:
+            print(in_words(decided.disputed))
+
+
+def _effects() -> list[str]:
+    """Return the preview of what has been written, or how to have one, and what is next."""
+    try:
+        return ["", _previewed(), "", NEXT[1]]
+    except (UserError, psycopg.Error):
+        # The decisions are in the files, whatever the database is like; `preview` says what is.
+        return NEXT
 
 
 @cli.command()
 @labels_to_show
 @click.option(
-    "--most", type=click.IntRange(min=1), default=100, show_default=True, help="So many labels."
-)
-@click.option(
     "--output",
     type=click.Path(path_type=Path),
-    default=Path("galleries/index.html"),
+    default=Path("label-review"),
     show_default=True,
-    help="The file to write.",
+    help="The folder to write.",
 )
-def page(labels: list[str], most: int, output: Path) -> None:
-    """Write a page of labels with their images, for reviewers.
+def page(labels: list[str], output: Path) -> None:
+    """Write the page on which labels are reviewed.
 
-    By default it shows the labels that are on most images. Several labels may stand in one
-    LABEL, with commas between.
+    It opens from the folder or from any web server, and exports decisions.csv. By default it has
+    all labels. Several may stand in one LABEL, with commas between.
     """
-    with connect_to(*EVIDENCE) as connection:
-        sections, images = write_page(connection, output, spellings(connection, labels), most)
-    print(f"{printable(output)}: {sections:,} labels with {images:,} images")
+    with connect_to(*EXAMPLES) as connection:
+        path, facts = write_page(connection, output, labels)
+    counted = f"{len(facts['labels']):,} labels with {len(facts['images']):,} images"
+    print(f"{printable(path)}: {counted}")
 
 
 @cli.command()
@@ -267,7 +324,7 @@ def page(labels: list[str], most: int, output: Path) -> None:
 @click.option(
     "--with-urls",
     is_flag=True,
-    help="A sixth column with the images' addresses, to be taken out of the seed.",
+    help="A further column with the images' addresses, to be taken out of the seed.",
 )
 def draw_sample(
     labels: list[str], most: int, each: int, seed: int, width: Decimal, with_urls: bool
@@ -275,7 +332,8 @@ def draw_sample(
     """Draw machine tags for people to judge, as CSV.
 
     As many from each label and each bin of accuracy, in the columns of
-    seeds/evidence/label_judgements.csv. By default of the labels that are shown on most images.
+    seeds/evidence/label_judgements.csv, with the weight by which each counts. By default of the
+    labels that are shown on most images.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")

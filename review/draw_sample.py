@@ -9,7 +9,10 @@ from psycopg import sql
 
 from review.live import relation
 
-COLUMNS = ("identifier", "label", "provider", "is_correct", "judged_group")
+COLUMNS = (
+    *("identifier", "label", "provider", "is_correct", "judged_group"),
+    *("weight", "is_made_up"),
+)
 
 # One label stands for all machines that say it.
 MOST_SHOWN = """
@@ -38,11 +41,17 @@ with hashed as (
 placed as (
     select
         *,
-        row_number() over (partition by provider, label, bin order by hash, identifier) as place
+        row_number() over (partition by provider, label, bin order by hash, identifier) as place,
+        count(*) over (partition by provider, label, bin) as cell_size
     from hashed
 )
 
-select placed.identifier, placed.label, placed.provider, to_jsonb(images) ->> 'url'
+select
+    placed.identifier,
+    placed.label,
+    placed.provider,
+    trim_scale(round(placed.cell_size::numeric / least(placed.cell_size, %(each)s), 4)) as weight,
+    to_jsonb(images) ->> 'url' as url
 from placed
 inner join {images} as images on placed.identifier = images.identifier
 where placed.place <= %(each)s
@@ -68,7 +77,8 @@ def write_sample(
 ) -> int:
     """Draw so many tags from each label and accuracy bin; return how many in all.
 
-    Writes them as CSV in the columns of label_judgements.
+    Writes them as CSV in the columns of label_judgements. Each stands for as many tags of its
+    label and bin as its weight says: those that are there, by those that are drawn.
     """
     query = sql.SQL(DRAWN).format(
         machine_labels=relation("int_decided_labels"), images=relation("stg_catalog__images")
@@ -78,8 +88,8 @@ def write_sample(
     writer.writerow([*COLUMNS, "url"] if with_urls else COLUMNS)
     drawn = 0
     with connection.cursor() as cursor:
-        for identifier, label, provider, url in cursor.stream(query, values):
-            row = [identifier, label, provider, "", ""]
+        for identifier, label, provider, weight, url in cursor.stream(query, values):
+            row = [identifier, label, provider, "", "", weight, ""]
             writer.writerow([*row, url] if with_urls else row)
             drawn += 1
     return drawn

@@ -4,6 +4,7 @@ import csv
 import io
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +38,11 @@ def label_key(name: str) -> str:
 def is_empty(value: str) -> bool:
     """Return whether dbt reads a value of a seed as none."""
     return value.strip().lower() in ("", "null")
+
+
+def is_one_line(text: str) -> bool:
+    """Return whether a text has neither line ends nor other control characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 @dataclass(frozen=True)
@@ -89,17 +95,25 @@ def read_text(file: str, folder: Path) -> str:
 def text_of(path: Path) -> str:
     """Return what any seed holds; raises UserError."""
     try:
-        text = path.read_bytes().decode()
+        content = path.read_bytes()
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); take it back from git"
         raise _malformed(path.stem, 1, reason) from None
+    return decode(content, path.name)
+
+
+def decode(content: bytes, name: str) -> str:
+    """Return the text of a file of this name; raises UserError."""
+    try:
+        text = content.decode()
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 ({error.reason}, byte {error.start}); save it as UTF-8"
-        raise _malformed(path.stem, 1, reason) from None
+        raise UserError(f"{name}:1: {reason}") from None
     before, nul, _ = text.partition("\0")
     if nul:
         # UTF-16 without a mark has one beside each letter.
-        raise _malformed(path.stem, before.count("\n") + 1, "has a NUL character; save it as UTF-8")
+        number = before.count("\n") + 1
+        raise UserError(f"{name}:{number}: has a NUL character; save it as UTF-8")
     return text
 
 

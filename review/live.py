@@ -35,6 +35,11 @@ def relation(name: str) -> sql.Identifier:
     return sql.Identifier(schema_of(name), name)
 
 
+def function(name: str) -> sql.Identifier:
+    """Return a function; dbt makes them where the marts are."""
+    return sql.Identifier(schema_of("labels"), name)
+
+
 def schema_of(name: str) -> str:
     """Return the schema of a seed or model."""
     schemas = {

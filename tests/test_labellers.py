@@ -31,7 +31,7 @@ def block_after(words: str) -> str:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The project's own files, without what commands have made in its folder."""
-    made = (".*", "target", "logs", "sample", "galleries", "data", "__pycache__")
+    made = (".*", "target", "logs", "sample", "label-review", "data", "__pycache__")
     shutil.copytree(PROJECT, tmp_path / "copy", ignore=shutil.ignore_patterns(*made))
     return tmp_path / "copy"
 

@@ -13,14 +13,19 @@ from conftest import copy_policy, edit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from review.check import check
+from loader.errors import UserError
+from review.check import check, is_day
 from review.cli import cli
 from review.files import COLUMNS, label_key, read
+from review.signatures import this_person, today
 
 RIFLE = "Rifle,weapons,flag,a firearm or a part of one"
 KID = "Kid,age,withhold,guesses how old a person is"
 NOTHING = "Nothing to change: the files say so already.\n"
-KISS = "reviewed -Kiss,alias of Kissing; names an act that is seen"
+WAS = "maintainers,2026-11-22"  # who has signed the policy, and when
+NOW = "ann,2026-11-28"  # a decision that is not the maintainers'
+BOTH = "maintainers;ann,2026-11-28"  # one that is
+KISS = f"reviewed -Kiss,alias of Kissing; names an act that is seen,{WAS}"
 CHILD = "Child,age,withhold,guesses how old a person is"
 
 
@@ -46,7 +51,11 @@ def changes(folder: Path, before: dict[str, bytes]) -> list[str]:
 
 def run(folder: Path, command: str | list[str], charset: str = "utf-8") -> tuple[int, str, str]:
     """Return a command's exit status and what it printed as result and as reason."""
-    with mock.patch("review.cli.FOLDER", folder):
+    with (
+        mock.patch("review.cli.FOLDER", folder),
+        mock.patch("review.cli.this_person", return_value="ann"),
+        mock.patch("review.cli.today", return_value="2026-11-28"),
+    ):
         done = CliRunner(charset).invoke(cli, command, catch_exceptions=False)
     return done.exit_code, done.stdout, done.stderr
 
@@ -78,6 +87,17 @@ def included(folder: Path) -> set[str]:
     return {line.key for line in read("included_labels", folder)}
 
 
+def by(label: str, note: str = "", new: str | None = None, signed: str = NOW) -> list[str]:
+    """What a decision changes in reviewed_labels.csv."""
+    after = note if new is None else new
+    return [f"reviewed -{label},{note},{WAS}", f"reviewed +{label},{after},{signed}"]
+
+
+CORROSION = (
+    'reviewed -Corrosion,"excluded: judges damage, which calls for an expert; excluded '
+    'by the first reviewers",'
+)
+APE = "own minimum accuracy: models have given this label to people; shown only when nearly certain"
 EXCLUDE = "exclude --note n"
 WITHHOLD = "withhold --category race --reason r"
 FLAG = "flag --category drugs --reason r"
@@ -87,78 +107,134 @@ FLAG = "flag --category drugs --reason r"
     ("command", "want"),
     [
         # include
-        ("include --new 'Zoo Gate'", ["included +Zoo Gate,", "reviewed +Zoo Gate,"]),
-        ("include --new ' zoo gate '", ["included +zoo gate,", "reviewed +zoo gate,"]),
-        ("include --new 'A, B'", ['included +"A, B",', 'reviewed +"A, B",']),
+        ("include --new 'Zoo Gate'", ["included +Zoo Gate,", f"reviewed +Zoo Gate,,{NOW}"]),
+        ("include --new ' zoo gate '", ["included +zoo gate,", f"reviewed +zoo gate,,{NOW}"]),
+        ("include --new 'A, B'", ['included +"A, B",', f'reviewed +"A, B",,{NOW}']),
         (
             "include --new 'Zoo Gate' --minimum-accuracy 0.95 --note 'a, \"b\"'",
-            ["included +Zoo Gate,0.95", 'reviewed +Zoo Gate,"a, ""b"""'],
+            ["included +Zoo Gate,0.95", f'reviewed +Zoo Gate,"a, ""b""",{NOW}'],
         ),
         (
             "include --new '~Last' '!First'",
-            ["included +!First,", "included +~Last,", "reviewed +!First,", "reviewed +~Last,"],
-        ),
-        ("include CORROSION", ["included +Corrosion,"]),
-        (
-            "include corrosion --note ''",
             [
-                "included +Corrosion,",
-                'reviewed -Corrosion,"excluded: judges damage, which calls for an expert; excluded '
-                'by the first reviewers"',
-                "reviewed +Corrosion,",
+                "included +!First,",
+                "included +~Last,",
+                f"reviewed +!First,,{NOW}",
+                f"reviewed +~Last,,{NOW}",
             ],
         ),
-        ("include ape --minimum-accuracy 1", ["included -Ape,0.99", "included +Ape,1"]),
-        ("include ape --minimum-accuracy ''", ["included -Ape,0.99", "included +Ape,"]),
-        ("include ape", []),
-        ("include Atm Ipod", []),  # their corrections differ by letter case alone
+        (
+            "include CORROSION",
+            ["included +Corrosion,", CORROSION + WAS, CORROSION.replace("-", "+", 1) + NOW],
+        ),
+        (
+            "include corrosion --note ''",
+            ["included +Corrosion,", CORROSION + WAS, f"reviewed +Corrosion,,{NOW}"],
+        ),
+        (
+            "include ape --minimum-accuracy 1",
+            ["included -Ape,0.99", "included +Ape,1", *by("Ape", APE)],
+        ),
+        (
+            "include ape --minimum-accuracy ''",
+            ["included -Ape,0.99", "included +Ape,", *by("Ape", APE)],
+        ),
         (
             "include --no-longer-withheld kid child",
-            ["included +Child,", "included +Kid,", f"sensitive -{CHILD}", f"sensitive -{KID}"],
+            [
+                *("included +Child,", "included +Kid,"),
+                *(*by("Child"), *by("Kid", "alias of Child")),
+                *(f"sensitive -{CHILD}", f"sensitive -{KID}"),
+            ],
         ),
-        ("include --no-longer-withheld cat", []),
-        ("include cat --note n", ["reviewed -Cat,", "reviewed +Cat,n"]),
-        # the note goes on saying of which label this one is an alias
-        ("include kiss --note n", [KISS, "reviewed +Kiss,alias of Kissing; n"]),
-        ("include kiss --note ''", [KISS, "reviewed +Kiss,alias of Kissing"]),
-        ("include kiss --note 'alias of Cat'", [KISS, "reviewed +Kiss,alias of Cat"]),
-        # exclude
-        (f"{EXCLUDE} cat", ["included -Cat,", "reviewed -Cat,", "reviewed +Cat,n"]),
-        (f"{EXCLUDE} --new 'Zoo Gate'", ["reviewed +Zoo Gate,n"]),
+        # a decision that stands gains a signature
+        ("include ape", by("Ape", APE, signed=BOTH)),
+        ("include ape --minimum-accuracy 0.990", by("Ape", APE, signed=BOTH)),
+        ("include rifle", by("Rifle", signed=BOTH)),  # it stays flagged
         (
-            f"{EXCLUDE} rifle",
-            ["included -Rifle,", "reviewed -Rifle,", "reviewed +Rifle,n", f"sensitive -{RIFLE}"],
+            "include ape --reviewed-by ' Bob ' --reviewed-by 'MAINTAINERS; bob;'",
+            by("Ape", APE, signed="maintainers;Bob,2026-11-28"),
         ),
+        ("include ape --reviewed-by Maintainers", []),
+        (
+            "include ape --reviewed-by Maintainers --note n",
+            by("Ape", APE, "n", signed="maintainers,2026-11-28"),
+        ),
+        (
+            "include Atm Ipod",
+            [*by("ATM", signed=BOTH), *by("iPod", signed=BOTH)],
+        ),  # their corrections differ by letter case alone
+        ("include --no-longer-withheld cat", by("Cat", signed=BOTH)),
+        ("include cat --note n", by("Cat", "", "n", signed=BOTH)),
+        # the note goes on saying of which label this one is an alias
+        ("include kiss --note n", [KISS, f"reviewed +Kiss,alias of Kissing; n,{BOTH}"]),
+        ("include kiss --note ''", [KISS, f"reviewed +Kiss,alias of Kissing,{BOTH}"]),
+        ("include kiss --note 'alias of Cat'", [KISS, f"reviewed +Kiss,alias of Cat,{BOTH}"]),
+        # exclude
+        (f"{EXCLUDE} cat", ["included -Cat,", *by("Cat", "", "n")]),
+        (f"{EXCLUDE} --new 'Zoo Gate'", [f"reviewed +Zoo Gate,n,{NOW}"]),
+        (f"{EXCLUDE} rifle", ["included -Rifle,", *by("Rifle", "", "n"), f"sensitive -{RIFLE}"]),
         (
             f"{EXCLUDE} fir",
-            ["included -Abies,", "included -Fir,", "reviewed -Fir,", "reviewed +Fir,n"],
+            [
+                "included -Abies,",
+                "included -Fir,",
+                *by("Abies", "alias of Fir"),
+                *by("Fir", "", "n"),
+            ],
         ),
+        (f"{EXCLUDE} abies", ["included -Abies,", *by("Abies", "alias of Fir", "alias of Fir; n")]),
         (
-            f"{EXCLUDE} abies",
-            ["included -Abies,", "reviewed -Abies,alias of Fir", "reviewed +Abies,alias of Fir; n"],
+            f"{EXCLUDE} abies fir",
+            [
+                *("included -Abies,", "included -Fir,"),
+                *(*by("Abies", "alias of Fir", "alias of Fir; n"), *by("Fir", "", "n")),
+            ],
         ),
-        (f"{EXCLUDE} kid", ["reviewed -Kid,alias of Child", "reviewed +Kid,alias of Child; n"]),
-        (f"{EXCLUDE} fireman", ["reviewed -Fireman,", "reviewed +Fireman,n"]),
+        (f"{EXCLUDE} kid", by("Kid", "alias of Child", "alias of Child; n", signed=BOTH)),
+        (f"{EXCLUDE} fireman", by("Fireman", "", "n", signed=BOTH)),
         # withhold
-        (f"{WITHHOLD} cat", ["included -Cat,", "sensitive +Cat,race,withhold,r"]),
-        (f"{WITHHOLD} --new Zoo", ["included -Zoo,", "sensitive +Zoo,race,withhold,r"]),
+        (f"{WITHHOLD} cat", ["included -Cat,", *by("Cat"), "sensitive +Cat,race,withhold,r"]),
+        (f"{WITHHOLD} --new Zoo", ["included -Zoo,", *by("Zoo"), "sensitive +Zoo,race,withhold,r"]),
         (
             f"{WITHHOLD} --new 'Zoo Gate'",
-            ["reviewed +Zoo Gate,", "sensitive +Zoo Gate,race,withhold,r"],
+            [f"reviewed +Zoo Gate,,{NOW}", "sensitive +Zoo Gate,race,withhold,r"],
         ),
         (
             f"{WITHHOLD} rifle",
-            ["included -Rifle,", f"sensitive -{RIFLE}", "sensitive +Rifle,race,withhold,r"],
+            [
+                *("included -Rifle,", *by("Rifle")),
+                *(f"sensitive -{RIFLE}", "sensitive +Rifle,race,withhold,r"),
+            ],
         ),
-        (f"{WITHHOLD} kid", [f"sensitive -{KID}", "sensitive +Kid,race,withhold,r"]),
+        (
+            f"{WITHHOLD} kid",
+            [*by("Kid", "alias of Child"), f"sensitive -{KID}", "sensitive +Kid,race,withhold,r"],
+        ),
+        (
+            "withhold kid --category age --reason r",
+            [
+                *by("Kid", "alias of Child", signed=BOTH),
+                *(f"sensitive -{KID}", "sensitive +Kid,age,withhold,r"),
+            ],
+        ),
         (
             f"{WITHHOLD} fir",
-            ["included -Abies,", "included -Fir,", "sensitive +Fir,race,withhold,r"],
+            [
+                *("included -Abies,", "included -Fir,"),
+                *(*by("Abies", "alias of Fir"), *by("Fir"), "sensitive +Fir,race,withhold,r"),
+            ],
         ),
         # flag
-        (f"{FLAG} cat", ["sensitive +Cat,drugs,flag,r"]),
-        (f"{FLAG} rifle", [f"sensitive -{RIFLE}", "sensitive +Rifle,drugs,flag,r"]),
-        ("flag --category weapons --reason 'a firearm or a part of one' RIFLE", []),
+        (f"{FLAG} cat", [*by("Cat"), "sensitive +Cat,drugs,flag,r"]),
+        (
+            f"{FLAG} rifle",
+            [*by("Rifle"), f"sensitive -{RIFLE}", "sensitive +Rifle,drugs,flag,r"],
+        ),
+        (
+            "flag --category weapons --reason 'a firearm or a part of one' RIFLE",
+            by("Rifle", signed=BOTH),
+        ),
     ],
 )
 def test_the_lines_concerned_change_and_no_other(
@@ -231,6 +307,13 @@ def test_an_alias_of_an_alias_is_excluded_with_it(folder: Path) -> None:
     assert included(folder).isdisjoint({"fir", "abies", "old fir"})
 
 
+def test_an_alias_that_goes_with_its_label_is_no_longer_flagged(folder: Path) -> None:
+    before = contents(folder)
+    succeed(folder, f"{FLAG} abies")
+    succeed(folder, f"{EXCLUDE} fir")
+    assert not [line for line in changes(folder, before) if line.startswith("sensitive")]
+
+
 def test_labels_that_are_aliases_of_each_other_can_be_excluded(folder: Path) -> None:
     succeed(folder, "include fir --note 'alias of Abies'")
     succeed(folder, f"{EXCLUDE} fir")
@@ -247,6 +330,9 @@ def test_labels_that_are_aliases_of_each_other_can_be_excluded(folder: Path) -> 
         ("include 'a\nb'", "'a\\nb' is not one line of text"),
         ("include 'a\udcffb'", "'a\\udcffb' is not one line of text"),
         ("include kid --no-longer", "No such option '--no-longer'"),
+        ("include cat --reviewed-by ' '", "'--reviewed-by': is empty"),
+        ("include cat --reviewed-by ';'", "'--reviewed-by': names nobody"),
+        ("include cat --reviewed-by 'a\nb'", "is not one line of text"),
         ("exclude cat", "Missing option '--note'"),
         ("exclude cat --note ' '", "'--note': is empty"),
         ("withhold cat --category race", "Missing option '--reason'"),
@@ -254,7 +340,6 @@ def test_labels_that_are_aliases_of_each_other_can_be_excluded(folder: Path) -> 
         ("flag cat --category race --reason r", "'race' is not one of"),
         ("flag cat --category drugs --reason 'a\nb'", "is not one line of text"),
         ("explain cat", "'cat' is not a valid UUID"),
-        ("page --most 0", "0 is not in the range x>=1"),
         ("page ''", "'[LABEL]...': is empty"),
         ("page 'Cat,,Dog'", "'[LABEL]...': is empty"),
         ("page '\"Cat'", "'[LABEL]...': is no list of labels: unexpected end of data"),
@@ -275,10 +360,12 @@ def test_what_is_printed_is_what_changed_and_what_to_do_next(folder: Path) -> No
         "included_labels.csv: - Abies\n"
         "included_labels.csv: - Fir\n"
         "included_labels.csv: - Rifle\n"
-        "reviewed_labels.csv: - Fir\n"
-        "reviewed_labels.csv: + Fir (n)\n"
-        "reviewed_labels.csv: - Rifle\n"
-        "reviewed_labels.csv: + Rifle (n)\n"
+        "reviewed_labels.csv: - Abies (alias of Fir, maintainers, 2026-11-22)\n"
+        "reviewed_labels.csv: + Abies (alias of Fir, ann, 2026-11-28)\n"
+        "reviewed_labels.csv: - Fir (maintainers, 2026-11-22)\n"
+        "reviewed_labels.csv: + Fir (n, ann, 2026-11-28)\n"
+        "reviewed_labels.csv: - Rifle (maintainers, 2026-11-22)\n"
+        "reviewed_labels.csv: + Rifle (n, ann, 2026-11-28)\n"
         "sensitive_labels.csv: - Rifle (weapons, flag, a firearm or a part of one)\n"
         "“Abies” goes too: it is an alias of “Fir”.\n"
         "See what it would change: python -m review preview\n"
@@ -288,7 +375,9 @@ def test_what_is_printed_is_what_changed_and_what_to_do_next(folder: Path) -> No
 
 def test_a_note_of_why_a_label_was_not_shown_is_pointed_out(folder: Path) -> None:
     succeed(folder, f"{EXCLUDE} cat fir")
-    assert "“Cat” keeps its note “n”; --note replaces it." in succeed(folder, "include cat")
+    assert "“Cat” keeps its note “n”; `include --note` replaces it." in succeed(
+        folder, "include cat"
+    )
     assert "keeps" not in succeed(folder, "include fir --note ''")
     assert "keeps" not in succeed(folder, "include abies")  # it says of what it is an alias
     assert "keeps" not in succeed(folder, "include cat --minimum-accuracy 1")
@@ -296,33 +385,36 @@ def test_a_note_of_why_a_label_was_not_shown_is_pointed_out(folder: Path) -> Non
 
 def test_a_terminal_without_the_letters_of_a_label_gets_it_escaped(folder: Path) -> None:
     status, out, _ = run(folder, f"{EXCLUDE} 'casa milà'", charset="ascii")
-    assert (status, "- Casa Mil\\xe0\n" in out) == (0, True)
+    assert (status, "- Casa Mil\\xe0 (" in out) == (0, True)
 
 
 def test_how_a_person_wrote_the_other_lines_stays(folder: Path) -> None:
     """Quotes that csv would not write, a value of several lines, no line end at the last."""
     for old, new in [
-        ("label,note\n", '"label",note\n'),
-        ("\nCat,\n", '\n"Cat","two\n\nlines"\n'),
-        ("\nCow,\n", "\nCow,ends in a no-break space\u00a0\n"),
-        ("\nDog,\n", '\n"Dog",""\n'),
+        ("label,note,", '"label",note,'),
+        ("\nCat,,", '\n"Cat","two\n\nlines",'),
+        ("\nCow,,", "\nCow,ends in a no-break space\u00a0,"),
+        ("\nDog,,maintainers,", '\n"Dog","","maintainers ;Bob",'),
     ]:
         edit(folder, "reviewed_labels", old, new)
     path = folder / "reviewed_labels.csv"
     text = path.read_text()
     path.write_text(text.removesuffix("\n"))
     succeed(folder, "include --new Catamount '~Last'")
-    want = text.replace("\nCathedral,", "\nCatamount,\nCathedral,") + "~Last,"
+    want = text.replace("\nCathedral,", f"\nCatamount,,{NOW}\nCathedral,") + f"~Last,,{NOW}"
+    assert path.read_text() == want
+    succeed(folder, "include dog --reviewed-by bob")
     assert path.read_text() == want
     succeed(folder, "include dog --note n")
-    assert path.read_text() == want.replace('"Dog",""', "Dog,n")
+    was = '"Dog","","maintainers ;Bob",2026-11-22'
+    assert path.read_text() == want.replace(was, "Dog,n,maintainers;Bob;ann,2026-11-28")
 
 
 def test_each_line_keeps_its_own_spelling(folder: Path) -> None:
     edit(folder, "included_labels", "\nCat,\n", "\ncat,\n")
     before = contents(folder)
     succeed(folder, "include CAT --minimum-accuracy 1 --note n")
-    want = ["included -cat,", "included +cat,1", "reviewed -Cat,", "reviewed +Cat,n"]
+    want = ["included -cat,", "included +cat,1", *by("Cat", "", "n")]
     assert changes(folder, before) == want
 
 
@@ -333,7 +425,7 @@ def test_a_label_that_is_withheld_alone_is_known_and_keeps_its_spelling(folder: 
     succeed(folder, "include 'zoo gate' --no-longer-withheld")
     assert changes(folder, before) == [
         "included +Zoo Gate,",
-        "reviewed +Zoo Gate,",
+        f"reviewed +Zoo Gate,,{NOW}",
         "sensitive -Zoo Gate,race,withhold,r",
     ]
 
@@ -384,8 +476,35 @@ def test_a_file_keeps_its_permissions(folder: Path) -> None:
 
 def test_nothing_is_written_where_nothing_changes(folder: Path) -> None:
     before = {path: path.stat().st_ino for path in folder.iterdir()}
-    succeed(folder, "include cat")
+    succeed(folder, "include cat --reviewed-by maintainers")
     assert {path: path.stat().st_ino for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("in_git", "logged_in", "want"), [(" Ann B ", "ann", "Ann B"), ("", "ann", "ann")]
+)
+def test_who_decides_is_the_user_of_git_or_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, in_git: str, logged_in: str, want: str
+) -> None:
+    name = {"GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": in_git, "LOGNAME": logged_in}
+    for variable, value in {"GIT_CONFIG_COUNT": "1", **name}.items():
+        monkeypatch.setenv(variable, value)
+    assert this_person() == want
+
+
+def test_without_git_who_decides_is_the_user_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("LOGNAME", "ann")
+    assert this_person() == "ann"
+    monkeypatch.setattr("getpass.getuser", mock.Mock(side_effect=KeyError("uid not found")))
+    with pytest.raises(UserError, match="say it, --reviewed-by NAME"):
+        this_person()
+
+
+def test_a_review_is_signed_with_the_day_it_is_of() -> None:
+    assert is_day(today())
 
 
 # fmt: off

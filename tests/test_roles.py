@@ -360,7 +360,7 @@ def test_tags_are_written_into_the_catalog_by_their_role(admin: Login) -> None:
 def test_a_reviewer_explains_and_looks(admin: Login, tmp_path: Path) -> None:
     ((image,),) = fetch(admin, "select identifier::text from catalog.image limit 1")
     reviewer = as_member(admin, "label_reviewer")
-    for command in (["explain", image], ["page", "--output", tmp_path / "index.html"]):
+    for command in (["explain", image], ["page", "--output", tmp_path / "page"]):
         done = reviewer.invoke(review, *command)
         assert done.exit_code == 0, done.stderr
 

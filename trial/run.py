@@ -210,7 +210,7 @@ def print_summary(connection: psycopg.Connection, is_changed: bool) -> None:
 
 NEXT = """\
 Next: make psql                        look into published_images and tag_decisions
-      make galleries                   a page of each label's images, for reviewers
+      make review                      the page on which labels are reviewed
       .venv/bin/dbt seed               after an edit in seeds/label_policy: it is live
       .venv/bin/python -m catalog      the tags into the catalog's own table, and back"""
 OWN_FILES = "      make run LABELS=… CATALOG=…      the same with your own files"

@@ -33,6 +33,7 @@ compared as (
         group_b,
         judgements_a,
         judgements_b,
+        made_up,
         trim_scale(round(error_rate_a, 4)) as error_rate_a,
         trim_scale(round(error_rate_b, 4)) as error_rate_b,
         trim_scale(round(disparity, 4)) as disparity,

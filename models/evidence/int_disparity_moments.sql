@@ -14,6 +14,7 @@ by_group as (
         judged_group,
         min(label collate "C") as label,
         count(*)::numeric as judgements,
+        count(*) filter (where is_made_up) as made_up,
         count(*) filter (where not is_correct) as wrong
     from judged
     group by grouping sets ((provider, judged_group), (provider, label_key, judged_group))
@@ -40,7 +41,8 @@ pairs as (
         b.judgements as judgements_b,
         a.wrong as wrong_a,
         b.wrong as wrong_b,
-        a.judgements + b.judgements as judgements
+        a.judgements + b.judgements as judgements,
+        a.made_up + b.made_up as made_up
     from spelled as a
     inner join spelled as b
         on
@@ -73,6 +75,7 @@ with_variance as (
         group_b,
         judgements_a::bigint as judgements_a,
         judgements_b::bigint as judgements_b,
+        made_up,
         trim_scale(wrong_a / judgements_a) as error_rate_a,
         trim_scale(wrong_b / judgements_b) as error_rate_b,
         trim_scale(disparity) as disparity,

@@ -20,6 +20,8 @@ looked_up as (
         {{ function('label_key') }}(judgements.label) as label_key,
         judgements.is_correct,
         nullif({{ function('trim_white_space') }}(judgements.judged_group), '') as judged_group,
+        judgements.weight,
+        coalesce(judgements.is_made_up, false) as is_made_up,
         tag.accuracy,
         case
             when judgements.is_correct is null then 'no_verdict'

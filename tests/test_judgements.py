@@ -1,0 +1,235 @@
+"""Whether the intervals of judged tags hold what they say, and what real verdicts come to."""
+
+import csv
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from conftest import Database, fresh_database
+from loads import fetch, on_postgres18
+from test_label_agreement import bounds
+
+from loader.connect import PROJECT
+from trial.server import Server
+
+VERDICTS = PROJECT.parent / "shared" / "data" / "judged_labels.csv"
+
+# Two labels of different quality, both right more often where the machine is more sure: how many
+# tags of each there are, by bin of accuracy from 0.50 on, and which share of them is right.
+SIZES = {
+    "good": [2000, 2100, 2200, 2300, 2500, 3000, 4000, 6000, 12000, 40000],
+    "poor": [6600, 5800, 2700, 2700, 2400, 2600, 1900, 2600, 3200, 11200],
+}
+RIGHT = {
+    "good": [0.60, 0.64, 0.68, 0.72, 0.76, 0.80, 0.84, 0.88, 0.92, 0.96],
+    "poor": [0.20, 0.26, 0.32, 0.38, 0.44, 0.50, 0.56, 0.62, 0.70, 0.80],
+}
+DRAWS = 500
+JUDGED = """
+create temporary table draws (
+    provider text, label text, label_key text, is_correct boolean, weight numeric,
+    is_made_up boolean, accuracy numeric, problem text
+)
+"""
+
+VERDICT_COLUMNS = ("identifier", "label", "provider", "is_correct")
+INTO_JUDGEMENTS = f"copy refinery.label_judgements ({', '.join(VERDICT_COLUMNS)}) from stdin"
+RESPONSES = {
+    "rekognition": lambda labels: {
+        "Labels": [{"Name": label, "Confidence": 100} for label in labels]
+    },
+    "google_vision": lambda labels: {
+        "labelAnnotations": [{"description": label, "score": 1} for label in labels]
+    },
+}
+
+Tag = tuple[float, bool]
+
+
+def population(label: str) -> list[list[Tag]]:
+    """Return the bins' tags, each with an accuracy and whether it is right."""
+    bins = zip(SIZES[label], RIGHT[label], strict=True)
+    return [
+        [(0.5 + 0.05 * (place + number / size), number < right * size) for number in range(size)]
+        for place, (size, right) in enumerate(bins)
+    ]
+
+
+def right_shares(labels: list[str], threshold: float) -> tuple[float, float]:
+    """Return the precision and the recall of a threshold in the whole population."""
+    tags = [tag for label in labels for cell in population(label) for tag in cell]
+    taken = [is_right for accuracy, is_right in tags if accuracy >= threshold]
+    return sum(taken) / len(taken), sum(taken) / sum(is_right for _, is_right in tags)
+
+
+def draw(each: int) -> Iterator[tuple[str, str, str, bool, float | None, bool, float]]:
+    """Yield samples of the population, as `review draw-sample` draws them, a provider each."""
+    rng = random.Random(1)
+    cells = [(label, cell) for label in SIZES for cell in population(label)]
+    for number in range(DRAWS):
+        for label, cell in cells:
+            for accuracy, is_right in rng.sample(cell, each):
+                yield str(number), label, label, is_right, len(cell) / each, False, accuracy
+
+
+def coverage(
+    database: Database, each: int, *, weighted: bool = True
+) -> dict[tuple[str | None, float, str], float]:
+    """Return how often the model's intervals have the truth inside, by label and threshold."""
+    database.build("compile", "--quiet", "--select", "threshold_evaluation")
+    model = database.compiled("threshold_evaluation")
+    for relation, ours in (
+        (f'"{database.name}"."refinery"."int_judged_labels"', "draws"),
+        ("generate_series(50, 99)", "generate_series(90, 92, 2)"),
+    ):
+        assert model.count(relation) == 1
+        model = model.replace(relation, ours)
+    columns = "label, threshold, precision_low, precision_high, recall_low, recall_high"
+    with database.connect() as connection:
+        connection.execute(JUDGED)
+        with connection.cursor().copy("copy draws from stdin") as copy:
+            for row in draw(each):
+                copy.write_row((*row, None))
+        if not weighted:
+            connection.execute("update draws set weight = null")
+        found = connection.execute(f"select {columns} from ({model}) as evaluated").fetchall()  # noqa: S608 - the model's
+    truths = {
+        (label, threshold): right_shares(labels, threshold)
+        for label, labels in {"good": ["good"], "poor": ["poor"], None: list(SIZES)}.items()
+        for threshold in (0.9, 0.92)
+    }
+    inside: Counter[tuple[str | None, float, str]] = Counter()
+    for label, threshold, *ends in found:
+        precision, recall = truths[label, float(threshold)]
+        inside[label, float(threshold), "precision"] += ends[0] <= precision <= ends[1]
+        inside[label, float(threshold), "recall"] += ends[2] <= recall <= ends[3]
+    assert len(found) == DRAWS * len(truths)
+    return {key: count / DRAWS for key, count in inside.items()}
+
+
+@on_postgres18
+@pytest.mark.parametrize(("each", "highest"), [(5, 0.97), (20, 0.985), (40, 0.97)])
+def test_intervals_of_weighted_judgements_cover_the_truth(
+    database: Database, each: int, highest: float
+) -> None:
+    """95 % are meant; 93 to 97 % of 500 draws are what chance leaves of that.
+
+    With twenty of a cell, the interval of all labels' precision is wider than it need be. Within a
+    bin, at 0.92, few judgements of it are too few to tell how many of its tags are taken.
+    """
+    for (label, threshold, rate), share in coverage(database, each).items():
+        lowest = 0.93 if threshold == 0.9 else 0.89
+        assert lowest <= share <= (highest if threshold == 0.9 else 0.985), (label, rate, share)
+
+
+@on_postgres18
+def test_without_weights_the_truth_is_missed(database: Database) -> None:
+    """Rare accuracies are judged as often as frequent ones: recall would be that of the judged."""
+    covered = coverage(database, 20, weighted=False)
+    assert max(share for (_, _, rate), share in covered.items() if rate == "recall") < 0.05
+
+
+@pytest.fixture(scope="module")
+def judged(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The project with the real verdicts, and labels of an accuracy that nobody has published.
+
+    Each judged label was said, so 1.0 stands for its score: then every threshold takes it, and what
+    is counted is how often the machine was right at all.
+    """
+    if not VERDICTS.exists():
+        pytest.skip(f"{VERDICTS} is not there")
+    said: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+    for row in verdicts():
+        said[row["provider"]][row["identifier"]][row["label"]] = None
+    folder = tmp_path_factory.mktemp("judged")
+    files = {provider: folder / f"{provider}.jsonl" for provider in said}
+    for provider, images in said.items():
+        with files[provider].open("w") as file:
+            for identifier, labels in images.items():
+                response = RESPONSES[provider](list(labels))
+                print(json.dumps({"image_uuid": identifier, "response": response}), file=file)
+    with fresh_database(server, "judged", folder) as fresh:
+        fresh.loader("init")
+        with fresh.connect() as connection:
+            connection.execute((PROJECT / "trial" / "catalog.sql").read_bytes())
+            with connection.cursor().copy("copy catalog.image (identifier) from stdin") as copy:
+                for identifier in {row["identifier"] for row in verdicts()}:
+                    copy.write_row((identifier,))
+        for provider, file in files.items():
+            fresh.loader("load", "--labeller", provider, file)
+        selected = ("--select", "+label_precision", "+threshold_evaluation")
+        fresh.build("build", *selected, "--exclude-resource-types", "unit_test", "test")
+        with fresh.connect() as connection:
+            connection.execute("truncate refinery.label_judgements")
+            with connection.cursor().copy(INTO_JUDGEMENTS) as copy:
+                for row in once(verdicts()):
+                    copy.write_row([row[column] for column in VERDICT_COLUMNS])
+        yield fresh
+
+
+def verdicts() -> Iterator[dict[str, str]]:
+    with VERDICTS.open(newline="") as lines:
+        yield from csv.DictReader(lines)
+
+
+def once(rows: Iterator[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the first verdict on each label of an image: the seed takes no second one."""
+    first: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        first.setdefault((row["identifier"], row["provider"], row["label"]), row)
+    return list(first.values())
+
+
+def test_real_verdicts_are_counted_by_machine_and_by_label(judged: Database) -> None:
+    """Of 10,828 verdicts, 11 on Google's labels repeat another, and 10 of them are for right."""
+    want: dict[tuple[str, str | None], Counter[bool]] = defaultdict(Counter)
+    for row in once(verdicts()):
+        for label in (row["label"], None):
+            want[row["provider"], label][row["is_correct"] == "true"] += 1
+    got = fetch(
+        judged,
+        "select provider, label, correct, judgements, precision, precision_low, precision_high,"
+        " made_up from refinery.label_precision",
+    )
+    all_labels = {
+        provider: (correct, judgements, precision)
+        for provider, label, correct, judgements, precision, *_ in got
+        if label is None
+    }
+    assert all_labels == {
+        "rekognition": (5079, 5850, Decimal("0.8682")),
+        "google_vision": (4645 - 10, 4978 - 11, Decimal("0.9332")),
+    }
+    assert len(got) == len(want) > 1_500
+    for provider, label, correct, judgements, precision, low, high, made_up in got:
+        counts = want[provider, label]
+        assert (correct, judgements) == (counts[True], counts.total())
+        shares = (counts[True] / counts.total(), *bounds(counts[True], counts.total()))
+        assert [float(x) for x in (precision, low, high)] == pytest.approx(shares, abs=0.0000501)
+        assert made_up == 0
+    upper_bounds = [row[6] for row in got]
+    assert upper_bounds == sorted(upper_bounds)
+
+
+def test_real_verdicts_are_taken_by_every_threshold(judged: Database) -> None:
+    """So precision is that of label_precision, of the labels that have rows of their own."""
+    differing = """
+        select * from refinery.threshold_evaluation as evaluation
+        full join (
+            select * from refinery.label_precision where label is null or judgements >= 30
+        ) as every
+            on
+                evaluation.provider = every.provider
+                and evaluation.label is not distinct from every.label
+        where
+            (evaluation.precision, evaluation.precision_low, evaluation.precision_high,
+                evaluation.recall, evaluation.judgements)
+            is distinct from
+            (every.precision, every.precision_low, every.precision_high, 1, every.judgements)
+    """
+    assert fetch(judged, differing) == []
+    ((rows,),) = fetch(judged, "select count(*) from refinery.threshold_evaluation")
+    assert rows > 50 * 50
