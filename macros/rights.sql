@@ -12,8 +12,8 @@
     {%- endfor -%}
     {%- set published = ['published_images', 'safe_images'] -%}
     {%- set evidence = ['confidence_distribution', 'group_disparity', 'image_set_outliers', 'label_agreement',
-        'label_examples', 'label_gallery', 'label_gallery_documents', 'label_parents', 'label_precision',
-        'labelling_capacity', 'threshold_evaluation'] -%}
+        'label_examples', 'label_gallery', 'label_gallery_documents', 'label_model_changes', 'label_model_versions',
+        'label_parents', 'label_precision', 'labelling_capacity', 'threshold_evaluation'] -%}
     {%- set of_the_page = ['int_label_counts', 'int_label_policy_in_force', 'reviewed_labels', 'sensitive_labels'] -%}
     {%- set rights = [] -%}
     {%- for role, verbs, schema, relations in [

@@ -1,19 +1,20 @@
-"""Agreement, examples and parents of labels on real responses, worked out again in plain Python."""
+"""What the evidence says of real responses and their labels, worked out again in plain Python."""
 
 import csv
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import permutations
 from pathlib import Path
-from statistics import NormalDist
+from statistics import NormalDist, median_low
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from conftest import Database, fresh_database
-from loads import fetch
+from loads import fetch, write
 
 from loader.connect import PROJECT
 from trial.catalog import load_catalog
@@ -62,7 +63,9 @@ FORMATS = {
 # Of six catalog images only Rekognition's response is real; other machines' are the catalog's tags.
 WITH_PARENTS = "rekognition_labels.jsonl"
 CATALOG = "catalog_images.csv"
-ANCESTORS = ("+label_agreement", "+label_parents")
+ANCESTORS = ("+label_agreement", "+label_parents", "+label_model_changes", "+label_model_versions")
+
+NO_TESTS = ("--exclude-resource-types", "unit_test", "test")
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +82,7 @@ def real(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         for provider, format in FORMATS.items():
             fresh.loader("load", "--labeller", provider, REAL_DATA / format.file)
         fresh.loader("load", REAL_DATA / WITH_PARENTS)
-        fresh.build(
-            "build", "--select", *ANCESTORS, "--exclude-resource-types", "unit_test", "test"
-        )
+        fresh.build("build", "--select", *ANCESTORS, *NO_TESTS)
         yield fresh
 
 
@@ -232,3 +233,68 @@ def test_parents_are_what_plain_python_finds(real: Database) -> None:
     }
     assert set(fetch(real, "select provider, label, parent from refinery.label_parents")) == want
     assert len(want) > 100
+
+
+def test_model_versions_are_what_plain_python_finds(real: Database) -> None:
+    latest = {
+        document["image_uuid"]: document["response"]
+        for file in (FORMATS["rekognition"].file, WITH_PARENTS)
+        for document in documents(file)
+    }
+    images = defaultdict(list)
+    for response in latest.values():
+        labels = ((label["Name"], label["Confidence"] / 100) for label in response["Labels"])
+        images[response["LabelModelVersion"]].append(best(labels))
+    versions = {}
+    for version, labels in images.items():
+        accuracies = [accuracy for names in labels for accuracy in names.values()]
+        versions[version] = (
+            len(labels),
+            len(accuracies),
+            round(sum(accuracies) / len(accuracies), 6),
+            median_low(int(accuracy * 10_000) for accuracy in accuracies) / Decimal(10_000),
+        )
+    columns = "label_model_version, images, labels, mean_accuracy, median_accuracy"
+    query = f"select {columns} from refinery.label_model_versions where provider = 'rekognition'"  # noqa: S608
+    assert {version: tuple(row) for version, *row in fetch(real, query)} == versions
+
+    corrected = {
+        row["original"]: row["corrected"]
+        for row in rows(SEEDS / "label_policy" / "label_corrections.csv")
+    }
+    before, after = (
+        Counter(corrected.get(name, name) for names in images[version] for name in names)
+        for version in ("3.0", "2.0")
+    )
+    want = {label: [before[label], after[label]] for label in before | after}
+    got = fetch(
+        real,
+        "select label, labelled_before, labelled_after from refinery.label_model_changes"
+        " where provider = 'rekognition' and (version_before, version_after) = ('3.0', '2.0')",
+    )
+    assert {label: counts for label, *counts in got} == want
+
+
+def test_a_model_that_moves_a_label_is_warned_of(real: Database, tmp_path: Path) -> None:
+    """One that 30 of 60 images had, and none has; not one that 29 had, and not one of 18 images."""
+    test = ("build", "--select", "another_model_moves_labels_little")
+    assert "WARN=0" in real.dbt(*test).stdout
+    before = [["Just"] * (image < 30) + ["Too Few"] * (image < 29) for image in range(60)]
+    lines = [
+        json.dumps(
+            {
+                "image_uuid": str(uuid4()),
+                "response": {
+                    "Labels": [{"Name": name, "Confidence": 55} for name in names],
+                    "LabelModelVersion": version,
+                },
+            }
+        )
+        for version, images in (("4.0", before), ("5.0", [[]] * 60))
+        for names in images
+    ]
+    real.loader("load", write(tmp_path / "newer.jsonl", *[line.encode() for line in lines]))
+    real.build("build", "--select", "int_rekognition_labels", *NO_TESTS)
+    done = real.dbt(*test)
+    assert "more or fewer images: Just (rekognition 4.0: 0.5, 5.0: 0)\n" in done.stdout
+    assert "WARN 1 another_model_moves_labels_little" in done.stdout

@@ -12,6 +12,48 @@ images as (
     select identifier from {{ ref('stg_catalog__images') }}
 ),
 
+counts as (
+    select * from {{ ref('int_corrected_counts') }}
+),
+
+reviewed_labels as (
+    select
+        {{ function('label_key') }}(label) as label_key,
+        substring(note from '^alias of ([^;]+)') as alias_of
+    from {{ ref('reviewed_labels') }}
+),
+
+aliases as (
+    select
+        label_key as alias_key,
+        {{ function('trim_white_space') }}(alias_of) as label,
+        {{ function('label_key') }}(alias_of) as label_key
+    from reviewed_labels
+    where alias_of is not null and {{ var('outlier_joins_aliases') }}
+),
+
+-- With a machine's images, label null, beside its labels.
+counted as (
+    select
+        provider,
+        {{ function('label_key') }}(label) as label_key,
+        sum(counted) as images,
+        max(sum(counted)) filter (where counted_by = 'image_accuracy') over (partition by provider)
+            as all_images
+    from counts
+    where counted_by in ('label', 'image_accuracy')
+    group by provider, counted_by, label_key
+),
+
+common_labels as (
+    select coalesce(aliases.label_key, counted.label_key) as label_key
+    from counted
+    left join aliases on counted.label_key = aliases.alias_key
+    where
+        counted.label_key is not null
+        and counted.images > {{ var('outlier_most_common_share') }} * counted.all_images
+),
+
 -- An image that the catalog does not have has no labels to judge it by.
 labelled as (
     select
@@ -40,6 +82,23 @@ labelled as (
     ) as tag on true
 ),
 
+named as (
+    select
+        labelled.set_name,
+        labelled.identifier,
+        labelled.is_reference,
+        coalesce(aliases.label_key, labelled.label_key) as label_key,
+        min(coalesce(aliases.label, labelled.label) collate "C") as label,
+        max(labelled.accuracy) as accuracy
+    from labelled
+    left join aliases on labelled.label_key = aliases.alias_key
+    group by
+        labelled.set_name,
+        labelled.identifier,
+        labelled.is_reference,
+        coalesce(aliases.label_key, labelled.label_key)
+),
+
 reference_counts as (
     select
         set_name,
@@ -49,8 +108,11 @@ reference_counts as (
             partition by set_name
             order by count(*) desc, sum(accuracy) desc, label_key collate "C" asc
         ) as place
-    from labelled
-    where is_reference and label_key is not null
+    from named
+    where
+        is_reference
+        and label_key is not null
+        and label_key not in (select common_labels.label_key from common_labels)
     group by set_name, label_key
 ),
 
@@ -66,22 +128,22 @@ top_labels as (
 
 compared as (
     select
-        labelled.set_name,
-        labelled.identifier,
+        named.set_name,
+        named.identifier,
         top_labels.labels as reference_labels,
-        count(*) filter (where labelled.label_key = any(top_labels.label_keys)) as shared_labels,
+        count(*) filter (where named.label_key = any(top_labels.label_keys)) as shared_labels,
         coalesce(
             array_agg(
-                labelled.label
-                order by labelled.accuracy desc, labelled.label collate "C" asc
+                named.label
+                order by named.accuracy desc, named.label collate "C" asc
             )
-            filter (where labelled.label is not null),
+            filter (where named.label is not null),
             '{}'
         ) as labels
-    from labelled
-    inner join top_labels on labelled.set_name = top_labels.set_name
-    where not labelled.is_reference
-    group by labelled.set_name, labelled.identifier, top_labels.labels
+    from named
+    inner join top_labels on named.set_name = top_labels.set_name
+    where not named.is_reference
+    group by named.set_name, named.identifier, top_labels.labels
 ),
 
 outliers as (
