@@ -122,7 +122,7 @@ R = "a firearm or a part of one"
         ("Rifle,include,,,", [*by("Rifle"), f"sensitive -{RIFLE}"]),
         (
             "corrosion,include,,,",
-            ["included +Corrosion,", CORROSION + WAS, CORROSION.replace("-", "+", 1) + ANN],
+            ["included +Corrosion,", CORROSION + WAS, f"reviewed +Corrosion,,{ANN}"],
         ),
         (
             "corrosion,include,,,n",
@@ -239,8 +239,8 @@ def test_who_decides_the_same_signs_too(folder: Path, apply: Apply) -> None:
     assert signature(folder, "Cat") == "Cat,,Bob;eve;Ann,2026-11-26"
     apply(write("eve.csv", "Cat,include,,,n,eve,2026-11-27"))
     assert signature(folder, "Cat") == "Cat,n,Bob;eve;Ann,2026-11-27"
-    apply(write("bob.csv", "Cat,include,0.95,,,bob,2026-11-23"))
-    assert signature(folder, "Cat") == "Cat,n,bob,2026-11-23"
+    apply(write("bob.csv", "Cat,include,0.95,,,bob,2026-11-28"))
+    assert signature(folder, "Cat") == "Cat,n,bob,2026-11-28"
 
 
 def test_reviewers_who_agree_decide_together(folder: Path, apply: Apply) -> None:
@@ -327,6 +327,41 @@ def test_an_alias_that_is_decided_on_too_does_not_just_go_along(
         "sensitive +Abies,race,withhold,r",
     ]
 
+
+def test_a_later_decision_stands_and_the_earlier_one_is_named(folder: Path, apply: Apply) -> None:
+    """As when a page is exported again that still has last month's decisions."""
+    before = contents(folder)
+    out = apply(
+        write("ann.csv", "Woman,include,,,,ann,2026-11-01", "Cat,include,,,,ann,2026-11-01")
+    )
+    assert changes(folder, before) == by("Cat", signed="maintainers;ann,2026-11-22")
+    assert (
+        "ann.csv:2: “Woman” was decided otherwise since, on 2026-11-22 by maintainers, and stays so;"
+        " to include it all the same, give the decision of 2026-11-01 a later day.\n"
+    ) in out
+
+
+def test_what_was_withheld_or_flagged_and_is_no_longer_is_said(apply: Apply) -> None:
+    out = apply(write("ann.csv", f"Woman,include,,,why,{ANN}", f"Rifle,include,,,,{ANN}"))
+    withheld = "“Woman” was withheld (gender: guesses a person's gender), and now is no longer.\n"
+    assert withheld in out
+    assert f"“Rifle” was flagged (weapons: {R}), and now is no longer.\n" in out
+
+
+def test_an_alias_that_reviewers_disagree_on_does_not_go_along(refuse: Refuse) -> None:
+    ann = write("ann.csv", f"Fir,exclude,,,n,{ANN}", f"Abies,exclude,,,n,{ANN}")
+    bob = write("bob.csv", f"Abies,flag,,drugs,r,{BOB}")
+    lines = refuse(ann, bob, out=DISPUTED)
+    assert lines == [
+        "ann.csv:2: “Abies” is an alias of “Fir”, which is not included; include both or neither"
+    ]
+
+
+DISPUTED = """Reviewers disagree on “Abies”, so none of this was applied:
+    ann.csv:3: exclude (ann): n
+    bob.csv:2: flag as drugs (bob): r
+1 label is left for you to agree on: Abies
+"""
 
 GOOD = f"Cat,exclude,,,n,{ANN}"
 

@@ -6,8 +6,11 @@ import psycopg
 import pytest
 from conftest import Database
 from loads import edited_seeds, on_postgres18
+from psycopg import sql
 from test_policy_change import COMMANDS, MEANT, RUN, SEED
 from test_policy_gate import TOO_HIGH
+
+from review.explain import SINCE
 
 HISTORY = """
 select decision, minimum_accuracy::text, reviewed_by, in_force_from, in_force_until
@@ -57,7 +60,12 @@ def test_a_signature_is_recorded_and_so_is_what_leaves_the_files(
     for file in ("included_labels", "reviewed_labels"):
         edited.execute(f"delete from refinery.{file} where label = 'Cow'")  # noqa: S608
     project.build(*SEED)
-    assert [row[2] for row in history(edited, "dog")][-2:] == ["maintainers", "ann"]
+    *_, decided, signed = history(edited, "dog")
+    assert (decided[2], signed[2]) == ("maintainers", "ann")
+    # Which `python -m review explain` dates to when it was decided, not signed.
+    since = sql.SQL(SINCE).format(policy_history=sql.Identifier("refinery", "policy_history"))
+    ((_, start, reviewers, _),) = edited.execute(since, (["dog"],)).fetchall()
+    assert (start, reviewers) == (decided[3], "ann")
     assert history(edited, "cow")[-1][4] is not None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from conftest import Database
+from conftest import UNHEARD_OF, Database
 from loads import fetch, on_postgres18, write
 
 pytestmark = on_postgres18
@@ -31,7 +31,7 @@ def published(database: Database) -> int:
 
 def response(image: UUID, confidence: int) -> str:
     """Return a line that says of an image one label that is approved, and one that nobody knows."""
-    labels = [{"Name": name, "Confidence": confidence} for name in ("Dog", "Air Fryer")]
+    labels = [{"Name": name, "Confidence": confidence} for name in ("Dog", UNHEARD_OF)]
     return json.dumps({"image_uuid": str(image), "response": {"Labels": labels}})
 
 

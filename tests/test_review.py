@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from click.testing import CliRunner
-from conftest import PUT_IN_FORCE, Database, edit
+from conftest import PUT_IN_FORCE, UNHEARD_OF, Database, edit
 from loads import fetch, on_postgres18
 
 from loader.printable import printable
@@ -25,8 +25,6 @@ from review.explain import Explanation, explain
 from review.files import FOLDER, Line, label_key, read
 from review.live import relation
 from review.preview import Effect, as_list, as_table, preview_edit
-
-UNKNOWN_LABEL = "Bucket Hat"  # the sample has it, no list does
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +160,7 @@ def test_the_queue_holds_what_nobody_has_reviewed(
         "select label, images, images_at_minimum_accuracy, images_if_included,"
         " example_identifiers from refinery.unreviewed_labels"
     ).fetchall()
-    assert UNKNOWN_LABEL in [label for label, *_ in queue[:10]]
+    assert UNHEARD_OF in [label for label, *_ in queue[:10]]
     for label, images, _, _, examples in queue:
         key = label_key(label)
         assert key not in reviewed
@@ -185,7 +183,7 @@ def test_the_queue_can_stop_a_refresh(refreshed: Database) -> None:
     test = ("test", "--select", "labels_await_review")
     warned = refreshed.dbt(*test)
     assert warned.returncode == 0
-    assert UNKNOWN_LABEL in warned.stdout
+    assert UNHEARD_OF in warned.stdout
     assert refreshed.dbt(*test, "--vars", "{unreviewed_labels_severity: error}").returncode == 1
 
 
@@ -199,8 +197,8 @@ def test_a_preview_is_what_the_edit_then_does(
 ) -> None:
     edit(folder, "included_labels", "\nPerson,\n", "\n")
     edit(folder, "included_labels", "\nNature,\n", "\nNature,0.75\n")
-    edit(folder, "included_labels", "\nBucket,\n", f"\nBucket,\n{UNKNOWN_LABEL},\n")
-    edit(folder, "reviewed_labels", "\nBucket,", f"\n{UNKNOWN_LABEL},,ann,2026-11-22\nBucket,")
+    edit(folder, "included_labels", "\nBucket,\n", f"\nBucket,\n{UNHEARD_OF},\n")
+    edit(folder, "reviewed_labels", "\nBucket,", f"\n{UNHEARD_OF},,ann,2026-11-22\nBucket,")
     found = preview_edit(connection, folder)
     assert found.stopped_for == []
     previewed = {(effect.provider, effect.label): effect for effect in found.effects}
@@ -222,7 +220,7 @@ def test_a_preview_is_what_the_edit_then_does(
     person = previewed["rekognition", "Person"]
     assert (person.before, person.after) == ("published", "excluded_label")
     assert person.in_words() == f"“Person” would show on {-person.images:,} fewer images."
-    unknown = previewed["rekognition", UNKNOWN_LABEL]
+    unknown = previewed["rekognition", UNHEARD_OF]
     assert (unknown.before, unknown.after) == ("unreviewed_label", "published")
 
 
@@ -384,7 +382,7 @@ def test_no_label_in_the_review_queue_steers_the_terminal(refreshed: Database) -
             connection.execute("delete from refinery.int_label_counts where label = %s", (ODD,))
     (queue,) = (line for line in done.stdout.split("\n") if "that await review" in line)
     assert f": {printable(ODD)} (1000), " in queue
-    assert f", {UNKNOWN_LABEL} (" in queue
+    assert f", {UNHEARD_OF} (" in queue
 
 
 SINCE = r"    In force since [0-9: -]{16}; reviewed by maintainers on 2026-11-22"
