@@ -237,7 +237,7 @@ def flag(labels: tuple[str, ...], category: str, reason: str, reviewers: list[st
 def _decide(edit: Edit, labels: tuple[str, ...], said: Decision) -> None:
     edit.decide([replace(said, label=label) for label in labels])
     changes = edit.save()
-    print(*changes, *(NEXT if changes else [NO_CHANGE]), sep="\n")
+    print(*changes, *edit.remarks, *(NEXT if changes else [NO_CHANGE]), sep="\n")
 
 
 @cli.command("apply")
@@ -258,7 +258,8 @@ def apply_(files: tuple[Path, ...]) -> None:
             edit = Edit(FOLDER, may_add=True, left=left)
             edit.decide(decided.agreed)
             changes = edit.save()
-            print(*changes, *(_effects() if changes else [NO_CHANGE]), sep="\n")
+            effects = _effects() if changes else [NO_CHANGE]
+            print(*changes, *edit.remarks, *effects, sep="\n")
         elif not decided.disputed:
             print("Nothing to apply: no line decides on a label.")
     finally:

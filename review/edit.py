@@ -111,7 +111,7 @@ class Edit:
                     self._remarks.append(f"{self._sensitive(key, 'was')}, and now is no longer.")
 
     def save(self) -> list[str]:
-        """Write the files; return a sentence for each line changed, and what to know of it.
+        """Write the files; return a sentence for each line changed.
 
         Raises UserError, and writes nothing, if the files would not be in order.
         """
@@ -132,8 +132,12 @@ class Edit:
             write(changed, self._folder)
         except OSError as error:
             raise _refusal([str(error)]) from None
-        changes = [change for file in COLUMNS for change in self._changes(file)]
-        return [printable(words) for words in changes + self._remarks]
+        return [printable(change) for file in COLUMNS for change in self._changes(file)]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to know of the decisions, a sentence each."""
+        return [printable(words) for words in self._remarks]
 
     def _objection(self, decision: Decision) -> str | None:
         """Say why a decision is not taken, as it may be a slip."""

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 from click.testing import CliRunner
-from conftest import Database, edit
+from conftest import UNHEARD_OF, Database, edit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loads import on_postgres18
@@ -332,12 +332,12 @@ def test_a_later_decision_stands_and_the_earlier_one_is_named(folder: Path, appl
     """As when a page is exported again that still has last month's decisions."""
     before = contents(folder)
     out = apply(
-        write("ann.csv", "Woman,include,,,,ann,2026-11-01", "Cat,include,,,,ann,2026-11-01")
+        write("ann.csv", *(f"{label},include,,,,ann,2026-11-01" for label in ("Woman", "Cat")))
     )
     assert changes(folder, before) == by("Cat", signed="maintainers;ann,2026-11-22")
     assert (
-        "ann.csv:2: “Woman” was decided otherwise since, on 2026-11-22 by maintainers, and stays so;"
-        " to include it all the same, give the decision of 2026-11-01 a later day.\n"
+        "ann.csv:2: “Woman” was decided otherwise since, on 2026-11-22 by maintainers, and stays"
+        " so; to include it all the same, give the decision of 2026-11-01 a later day.\n"
     ) in out
 
 
@@ -587,12 +587,12 @@ def test_any_decisions_leave_the_files_in_order(files: list[list[list[str]]]) ->
 @on_postgres18
 def test_the_effects_are_those_that_the_preview_shows(sample: Database, folder: Path) -> None:
     sample.build("run", "--selector", "refresh")
-    rows = (f"Bucket Hat,include,,,,{ANN}", f"Nature,exclude,,,n,{ANN}")
+    rows = (f"{UNHEARD_OF},include,,,,{ANN}", f"Nature,exclude,,,n,{ANN}")
     file = Path(write("ann.csv", *rows)).resolve()
     with mock.patch("review.cli.FOLDER", folder):
         applied = sample.invoke(cli, "apply", file)
         preview = sample.invoke(cli, "preview").stdout
         again = sample.invoke(cli, "apply", file)
-    assert {line[:10] for line in preview.splitlines()} >= {"Bucket Hat", "Nature    "}
+    assert {line[:10] for line in preview.splitlines()} >= {UNHEARD_OF, "Nature    "}
     assert applied.stdout.endswith(f")\n\n{preview}\nMake it live: dbt seed\n")
     assert (applied.exit_code, again.stdout) == (0, NOTHING)
