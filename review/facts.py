@@ -17,6 +17,7 @@ from review.files import is_empty, label_key
 from review.live import function, relation
 
 RELATIONS = (
+    "confidence_distribution",
     "int_label_counts",
     "int_label_policy_in_force",
     "label_agreement",
@@ -211,6 +212,17 @@ select {label_key}(label), provider, judgements, correct, made_up, precision_low
 from {label_precision}
 where label is not null and (%(keys)s::text[] is null or {label_key}(label) = any(%(keys)s))
 """
+# The fit that is nearer to the histogram.
+FITS = """
+select
+    provider,
+    label,
+    nearer_fit,
+    case nearer_fit when 'beta' then alpha else log_mean end,
+    case nearer_fit when 'beta' then beta else log_standard_deviation end
+from {confidence_distribution}
+where nearer_fit is not null and (%(keys)s::text[] is null or {label_key}(label) = any(%(keys)s))
+"""
 # No two catalogs have begun their history in the same moment.
 BEGINNING = "select current_database(), min(in_force_from)::text from {policy_history}"
 # As jsonb, because a catalog need not have any of these columns.
@@ -275,6 +287,9 @@ def label_facts(connection: psycopg.Connection, named: Sequence[str] = ()) -> Fa
                     "made_up": made_up,
                     "between": [_short(low), _short(high)],
                 }
+    for provider, label, fit, *parameters in rows(FITS):
+        if fact := said.get((provider, label)):
+            fact["fit"] = [fit, *map(_short, parameters)]
     for key, parent in rows(PARENTS):
         if key in labels:
             labels[key].setdefault("parents", []).append(parent)
