@@ -789,6 +789,14 @@ def test_a_telephone_scrolls_down_alone(opened: Open) -> None:
         )
         assert page.evaluate("document.documentElement.scrollWidth") == 320
         assert page.evaluate("$('main').scrollWidth <= $('main').clientWidth")
+        notice = page.locator("#notice").bounding_box()
+        assert key == "w" or (notice and notice["y"] + notice["height"] == 640)
+    texts = page.locator("svg text").all()
+    wide = page.evaluate("420 / document.querySelector('svg').clientWidth")
+    sizes = [
+        text.evaluate("(text) => parseFloat(getComputedStyle(text).fontSize)") for text in texts
+    ]
+    assert min(sizes) / wide >= 9
 
 
 def test_a_long_list_is_drawn_in_part_and_goes_on(opened: Open) -> None:
