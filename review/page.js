@@ -61,7 +61,7 @@ const SHOW = {
   withhold: ["Withheld", (label) => label.decision === "withhold"],
   flag: ["Flagged", (label) => label.decision === "flag"],
   judged: ["Judged, wrong most surely first", (label) => bestCase(label) < Infinity],
-  decided: ["Decided here", (label) => DECISIONS.includes(chosenFor(label))],
+  decided: ["Decided here", isDecided],
   left: ["Left here", (label) => chosenFor(label) === "leave"],
 };
 
@@ -83,9 +83,9 @@ function filter() {
 function renderList() {
   const place = list.indexOf(current);
   if (place >= rows) rows = place + ROWS;
-  const done = list.filter((label) => decisions.has(label.key)).length;
+  const done = list.filter(isDecided).length;
   $("found").textContent = list.length
-    ? `${counted(list.length, "label")} and on how many images each shows, or would; ${number(done)} done here`
+    ? `${counted(list.length, "label")}, with the images each would show on; ${number(done)} decided here`
     : "None. Show all labels, of any category and machine, to look further.";
   fill($("list"), ...list.slice(0, rows).map(row));
   $("further").hidden = list.length <= rows;
@@ -136,9 +136,10 @@ function renderLabel() {
 }
 
 function badge(label) {
-  const { decision, unreviewed, category } = planned(label);
+  const { decision, unreviewed, minimum, category } = planned(label);
   if (unreviewed || !decision) return make("span", { class: "mark" }, "awaits review");
-  return make("span", { class: `mark ${decision}` }, DONE[decision], category && ` (${spaced(category)})`);
+  return make("span", { class: `mark ${decision}` }, DONE[decision],
+    minimum && ` from ${minimum}`, category && ` (${spaced(category)})`);
 }
 
 function inForce({ decision, unreviewed, minimum, category, reason, reviewed_by: by, reviewed_on: on, note }) {
@@ -160,13 +161,25 @@ function relatives(label) {
   return related.filter(([, other]) => other && other !== label);
 }
 
-const barrier = ({ is_denied: isDenied, replaced_by: replacedBy }) =>
-  isDenied ? "A denied pattern keeps this name out, whatever is decided here."
-    : replacedBy && `Corrected to “${replacedBy}”, so only that can be included.`;
+const isSensitive = ({ decision }) => decision === "withhold" || decision === "flag";
+
+const barrier = ({ unwritable, is_denied: isDenied, replaced_by: replacedBy }) =>
+  unwritable || (isDenied ? "A denied pattern keeps this name out, whatever is decided here."
+    : replacedBy && `Corrected to “${replacedBy}”, so only that can be included.`);
+const bars = (label, name) => (SHOWN.has(name) || (label.unwritable && name !== "leave")) && barrier(label);
+
+function blocked({ said }) {
+  const causes = new Set(said.map(({ blocked_by: by }) => by && (BLOCKED[by] ?? by)));
+  return causes.size > 0 && !causes.has(undefined) && `No decision shows it: ${[...causes].join("; ")}.`;
+}
 
 // What a reviewer has to know before the decision.
 function warnings(label) {
-  const found = [barrier(label)];
+  const found = [barrier(label) || blocked(label)];
+  if (isSensitive(label)) {
+    const { decision, category, reason } = label;
+    found.push(`It is ${DONE[decision]} now (${spaced(category ?? "")}: ${reason}): to include it takes that away.`);
+  }
   for (const [kind, other] of relatives(label)) {
     const { decision, category, reason } = planned(other);
     if (decision === "withhold") found.push(`${kind} “${other.label}” is withheld (${spaced(category)}: ${reason}).`);
@@ -183,11 +196,12 @@ function warnings(label) {
 
 function renderPanel() {
   const decision = decisions.get(current.key);
-  const others = sameWord(current);
+  const others = sameWord(current).filter((other) => !other.unwritable);
   pending = null;
   fill($("in-force"), ...inForce(current));
   fill($("warnings"), ...warnings(current).map((words) => make("li", {}, words)));
-  $("minimum").value = decision ? decision.minimum_accuracy : (current.minimum ?? "");
+  $("minimum").value = ownMinimum(current);
+  $("minimum").disabled = false;
   $("minimum").placeholder = accuracy(current.said[0]?.minimum ?? 0.9);
   $("details").hidden = true;
   $("reason").value = "";
@@ -205,24 +219,45 @@ function renderPanel() {
 function effectWords(label) {
   const plan = planned(label);
   const images = sum(changedImages(label, plan));
-  if (!images) return `It shows on ${counted(shownImages(label, plan), "image")}.`;
+  const shown = shownImages(label, plan);
+  if (!images) return `It shows on ${shown ? counted(shown, "image") : "no image"}.`;
   return `It would show on ${number(Math.abs(images))} ${images > 0 ? "more" : "fewer"} images.`;
+}
+
+const plain = (minimum) => minimum && Math.abs(minimum).toLocaleString("en", { maximumFractionDigits: 9 });
+
+function ownMinimum(label) {
+  const decision = decisions.get(label.key);
+  return SHOWN.has(decision?.decision) ? decision.minimum_accuracy : (label.minimum ?? "");
+}
+
+const ticked = () => [...$("also").querySelectorAll(":checked")].map((box) => byKey.get(box.value));
+
+// A label that is decided along keeps its own minimum, unless another was typed.
+function changesBy(name, categoryFor, reason) {
+  const minimum = plain($("minimum").value);
+  const isTyped = minimum !== plain(ownMinimum(current));
+  return [current, ...ticked()].filter((label) => !bars(label, name)).map((label) => {
+    const own = label === current || isTyped ? minimum : plain(ownMinimum(label));
+    const decision = { label: label.label, decision: name, minimum_accuracy: SHOWN.has(name) ? own : "" };
+    return [label.key, { ...decision, category: categoryFor(label), reason, reviewed_by: "", reviewed_on: today() }];
+  });
 }
 
 // Beside each choice, what it would change with the minimum that stands in the field.
 function renderEffects() {
-  const minimum = $("minimum").value;
   for (const choice of choices) {
-    const plan = { decision: choice.dataset.decision, minimum, category: current.category ?? "" };
-    plan.unreviewed = isUnreviewed(current, plan);
-    const images = sum(changedImages(current, plan.decision === "leave" ? current : plan));
-    choice.lastElementChild.textContent = images ? signed(images) : "±0";
+    const name = choice.dataset.decision;
+    const images = name === "leave" ? 0 : imagesMore(changesBy(name, ({ category }) => category ?? "", ""));
+    choice.lastElementChild.textContent = images ? signed(images) : name === "leave" ? "" : "±0";
   }
 }
 
 function choose(name) {
-  if (SHOWN.has(name) && barrier(current)) say(`“${current.label}” cannot be shown. ${barrier(current)}`);
-  else if (name === "leave" || name === "include") decide(name, "", "");
+  const bar = bars(current, name);
+  $("minimum").disabled = !SHOWN.has(name); // what is wrong in it holds up no other decision
+  if (bar) say(`“${current.label}” cannot be ${SHOWN.has(name) ? "shown" : "decided"}. ${bar}`);
+  else if (name === "leave" || (name === "include" && ![current, ...ticked()].some(isSensitive))) decide(name, "", "");
   else ask(name);
 }
 
@@ -253,14 +288,14 @@ function suggest() {
 
 function decide(name, category, reason) {
   if (SHOWN.has(name) && !$("minimum").reportValidity()) return;
-  const boxes = [...$("also").querySelectorAll(":checked")];
-  const labels = [current, ...boxes.map((box) => byKey.get(box.value))]
-    .filter((label) => !SHOWN.has(name) || !barrier(label));
-  const decision = { decision: name, minimum_accuracy: SHOWN.has(name) ? $("minimum").value : "", category, reason };
-  change(labels.map(({ key, label }) => [key, { label, ...decision, reviewed_by: "", reviewed_on: today() }]));
+  const changes = changesBy(name, () => category, reason);
+  const again = decisions.has(current.key) ? "Decided again: " : "";
+  change(changes);
   const after = list.slice(list.indexOf(current) + 1).find((label) => !decisions.has(label.key));
-  const names = labels.map(({ label }) => `“${label}”`).join(", ");
-  say(`${names} ${DONE[name]}. ${after ? effectWords(current) : "No label after it in this list awaits a decision."}`);
+  const names = changes.map(([, { label }]) => `“${label}”`).join(", ");
+  const isAll = queue.includes(current) && queue.every(isDecided);
+  say(`${again}${names} ${DONE[name]}. ${isAll ? "All of the queue is decided: export decisions.csv."
+    : after ? effectWords(current) : "No label after it in this list awaits a decision."}`);
   renderTotals();
   open(after ?? current);
 }
@@ -329,7 +364,7 @@ function histogram(said, minimum) {
   const tall = (images) => (images / top) * (floor - 14);
   const words = `Histogram of accuracy in bins of 0.01: ${number(keptAt(said, minimum))} of `
     + `${counted(said.images, "image")} at the minimum of ${accuracy(minimum / 100)} or above.`;
-  return make("svg", { viewBox: `0 0 ${width} 96`, role: "img", "aria-label": words },
+  return make("svg", { viewBox: `0 0 ${width} 96`, class: said.blocked_by ? "blocked" : null, role: "img", "aria-label": words },
     ...bins.map(([bin, images]) => make("rect", {
       x: x(bin), y: floor - tall(images), width: x(first + 1) - 0.8, height: tall(images),
       class: bin < minimum ? "below" : null,
@@ -388,8 +423,23 @@ function render() {
   if (current && !pending) renderLabel();
 }
 
+// What is kept may have changed in another window; what is being typed here stays.
+function refresh() {
+  const before = reviewer;
+  const minimum = ownMinimum(current);
+  restore();
+  if ($("reviewer").value === before) $("reviewer").value = reviewer;
+  $("single").checked = singleKeys;
+  renderTotals();
+  filter();
+  const isTyping = $("minimum") === document.activeElement || $("minimum").value !== minimum;
+  if (pending || isTyping || ticked().length) renderEffects();
+  else renderLabel();
+}
+
 function undoLast() {
   const key = undo();
+  if (key === null) return say("Another window has decided otherwise since, so that stays.");
   if (key === undefined) return say("There is nothing to undo.");
   render();
   if (byKey.has(key)) open(byKey.get(key));
@@ -430,9 +480,8 @@ function clearDecisions() {
 }
 
 function sign() {
-  reviewer = trim($("reviewer").value.replaceAll(";", " ")); // names stand with `;` between
+  keep([], { reviewer: trim($("reviewer").value.replaceAll(";", " ")) }); // names stand with `;` between
   $("reviewer").value = reviewer;
-  keep();
   renderTotals();
   renderEffects(); // no more, or the click that left the field would go to what is not there any longer
 }
@@ -468,7 +517,7 @@ function press(event) {
     $("label").focus();
   } else if (key === "Enter" && target.id === "search") {
     if (list.length) open(list[0]);
-  } else if (!isTyping && Object.hasOwn(KEYS, key)) {
+  } else if (!isTyping && singleKeys && Object.hasOwn(KEYS, key)) {
     KEYS[key]();
   } else {
     return;
@@ -489,12 +538,12 @@ function listen() {
     if (target.files.length) await importDecisions(target.files[0]);
     target.value = "";
   });
-  $("minimum").addEventListener("input", renderEffects);
+  $("single").addEventListener("change", ({ target }) => keep([], { singleKeys: target.checked }));
+  for (const id of ["minimum", "also"]) $(id).addEventListener("input", renderEffects);
   $("of").addEventListener("input", suggest);
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
     if (pending) decide(pending, $("of").value, trim($("reason").value));
-    else choose("include");
   });
   $("evidence").addEventListener("click", ({ target }) => {
     if (target.id !== "load") return;
@@ -505,14 +554,14 @@ function listen() {
   document.addEventListener("keydown", press);
   addEventListener("hashchange", openAddress);
   addEventListener("storage", ({ key }) => { // another window on this page
-    if (key !== STORE) return;
-    restore();
-    render();
+    if (key === STORE) refresh();
   });
+  addEventListener("pageshow", ({ persisted }) => persisted && refresh());
 }
 
 restore();
 $("reviewer").value = reviewer;
+$("single").checked = singleKeys;
 fillFilters();
 listen();
 render();

@@ -40,48 +40,83 @@ function sameWord({ key }) {
 // Decisions by key, each in the words of the file; a label that was left has one too.
 let decisions = new Map();
 let reviewer = "";
+let singleKeys = true;
 let isKept = true;
-const undone = [];
+const unkept = { decisions: new Map(), settings: {} };
+const undone = []; // each a list of key, decision before and decision since
+
+function read({ decisions: kept, ...settings }) {
+  decisions = new Map(kept);
+  ({ reviewer = "", singleKeys = true } = settings);
+}
+
+const stored = () => JSON.parse(localStorage.getItem(STORE) ?? "{}");
 
 function restore() {
+  if (!isKept) return; // what is here is nowhere else
   try {
-    const stored = JSON.parse(localStorage.getItem(STORE) ?? "{}");
-    decisions = new Map(stored.decisions);
-    reviewer = stored.reviewer ?? "";
+    read(stored());
   } catch {
     isKept = false;
   }
 }
 
-function keep() {
-  try {
-    localStorage.setItem(STORE, JSON.stringify({ reviewer, decisions: [...decisions] }));
-    isKept = true;
-  } catch {
-    isKept = false;
-  }
-}
-
-function put(changes) {
-  const before = changes.map(([key]) => [key, decisions.get(key)]);
+function set(all, changes) {
   for (const [key, decision] of changes) {
-    if (decision) decisions.set(key, decision);
-    else decisions.delete(key);
+    if (decision) all.set(key, decision);
+    else all.delete(key);
   }
-  keep();
-  return before;
+  return all;
 }
 
-const change = (changes) => undone.push(put(changes));
+// Beside what other windows keep, of which only what is changed here is replaced.
+function keep(changes, settings) {
+  for (const [key, decision] of changes) unkept.decisions.set(key, decision);
+  Object.assign(unkept.settings, settings);
+  let kept = {};
+  try {
+    kept = stored();
+  } catch {
+    // It cannot be read, so there is nothing to spare.
+  }
+  const all = { ...kept, ...unkept.settings, decisions: [...set(new Map(kept.decisions), unkept.decisions)] };
+  try {
+    localStorage.setItem(STORE, JSON.stringify(all));
+    isKept = true;
+    unkept.decisions.clear();
+    unkept.settings = {};
+    read(all);
+  } catch {
+    isKept = false;
+    set(decisions, changes);
+    ({ reviewer, singleKeys } = { reviewer, singleKeys, ...settings });
+  }
+}
 
-// Returns the key of a label whose decision came back; nothing if there is none to undo.
-const undo = () => (undone.length ? put(undone.pop())[0]?.[0] : undefined);
+function change(changes) {
+  restore();
+  undone.push(changes.map(([key, decision]) => [key, decisions.get(key), decision]));
+  keep(changes, {});
+}
+
+// Returns the key of a label whose decision came back; nothing if there is none to undo, and null
+// if another window has decided otherwise since.
+function undo() {
+  restore();
+  const isOwn = ([key, , since]) => JSON.stringify(decisions.get(key) ?? null) === JSON.stringify(since ?? null);
+  const changes = undone.pop();
+  const own = changes?.filter(isOwn);
+  if (!own?.length) return changes?.length ? null : undefined;
+  keep(own, {});
+  return own[0][0];
+}
 
 function today() {
   const now = new Date();
   return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 }
 
+const isDecided = ({ key }) => DECISIONS.includes(decisions.get(key)?.decision);
 const decided = () => [...decisions.values()].filter(({ decision }) => decision !== "leave");
 
 const namesOf = (reviewers) => new Set((reviewers ?? "").split(";").map(keyOf).filter(Boolean));
@@ -127,17 +162,30 @@ const changedImages = (label, plan) =>
 
 const sum = (changes) => changes.reduce((total, [, images]) => total + images, 0);
 
+// The labels, and those that go with them.
+function withAliases(labels, found = new Set()) {
+  for (const label of labels) {
+    if (found.has(label)) continue;
+    found.add(label);
+    withAliases((aliases.get(label.key) ?? []).filter((alias) => !isDecided(alias)), found);
+  }
+  return found;
+}
+
+// How many images more labels, and those that go with them, would show on if that were decided.
+function imagesMore(changes) {
+  const before = decisions;
+  decisions = new Map([...before, ...changes]);
+  const labels = withAliases(changes.map(([key]) => byKey.get(key)));
+  const images = [...labels].reduce((total, label) => total + sum(changedImages(label, planned(label))), 0);
+  decisions = before;
+  return images;
+}
+
 // Counted as `python -m review preview` counts: a machine's label gains images, or loses them.
 function totals() {
-  const concerned = new Set();
-  const visit = (label) => {
-    if (!label || concerned.has(label)) return;
-    concerned.add(label);
-    (aliases.get(label.key) ?? []).forEach(visit);
-  };
-  for (const { label } of decided()) visit(byKey.get(keyOf(label)));
   const all = { more: 0, fewer: 0, machines: new Map() };
-  for (const label of concerned) {
+  for (const label of withAliases(decided().map(({ label }) => byKey.get(keyOf(label))).filter(Boolean))) {
     for (const [machine, images] of changedImages(label, planned(label))) {
       if (!images) continue;
       const of = all.machines.get(machine) ?? { more: 0, fewer: 0 };
@@ -184,18 +232,35 @@ function readDecisions(text) {
   }
   const found = new Map();
   for (const { line, values } of rows) {
+    if (!values.some(trim)) continue;
     const decision = Object.fromEntries(COLUMNS.map((column, place) => [column, trim(values[place] ?? "")]));
+    if (decision.reason.toLowerCase() === "null") decision.reason = ""; // as dbt reads it
     const key = keyOf(decision.label);
+    const same = found.get(key) ?? [];
     const wrong =
       values.length !== COLUMNS.length
         ? `has ${values.length} values, it needs ${COLUMNS.length}; put the commas right`
-        : found.has(key)
-          ? `decides on “${decision.label}” once more; keep one of the lines`
-          : problemOf(decision);
+        : problemOf(decision) ?? (same.some((other) => substance(other) !== substance(decision))
+          && `decides on “${decision.label}” otherwise than a line above; keep one of them`);
     if (wrong) throw new Error(`Line ${line}: ${wrong}. Nothing was imported.`);
-    found.set(key, decision);
+    found.set(key, [...same, decision]);
   }
-  return found;
+  return new Map([...found].map(([key, same]) => [key, same.length > 1 ? together(same) : same[0]]));
+}
+
+// What reviewers have to agree on.
+const substance = ({ decision, minimum_accuracy: minimum, category }) =>
+  [decision, minimum && Number(minimum), category].join();
+
+// One decision of all who decide the same.
+function together(same) {
+  const names = new Map();
+  for (const name of same.flatMap(({ reviewed_by: by }) => by.split(";")).map(trim).filter(Boolean)) {
+    if (!names.has(keyOf(name))) names.set(keyOf(name), name);
+  }
+  const reasons = new Set(same.map(({ reason }) => reason).filter(Boolean));
+  const days = same.map(({ reviewed_on: on }) => on).sort(byText);
+  return { ...same[0], reason: [...reasons].join("; "), reviewed_by: [...names.values()].join(";"), reviewed_on: days.at(-1) };
 }
 
 function problemOf({ label, decision, minimum_accuracy: minimum, category, reason, reviewed_by: by, reviewed_on: on }) {

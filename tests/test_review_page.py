@@ -200,13 +200,18 @@ def exported(page: Page, path: Path) -> Path:
     return path
 
 
+def exported_by(page: Page, reviewer: str, path: Path) -> Path:
+    """Export what is decided under a name."""
+    tab_to(page, "#reviewer")
+    type_over(page, reviewer)
+    return exported(page, path)
+
+
 def reviewed(page: Page, decisions: list[Decided], path: Path, reviewer: str = "Ann") -> Path:
     """Review labels by the keyboard alone, and return the file of decisions that is exported."""
     for decided in decisions:
         decide(page, decided)
-    tab_to(page, "#reviewer")
-    type_over(page, reviewer)
-    return exported(page, path)
+    return exported_by(page, reviewer, path)
 
 
 REVIEW = [
@@ -328,7 +333,8 @@ def test_a_reason_and_a_category_are_asked_for_and_so_is_the_name(opened: Open) 
     page.locator("#export").click()
     assert page.locator("#notice").inner_text().startswith("There is nothing to export")
     page.locator("#minimum").fill("")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.keyboard.press("i")
     page.locator("#export").click()
     assert page.locator("#notice").inner_text().startswith("Who reviewed the labels?")
     assert page.evaluate("document.activeElement.id") == "reviewer"
@@ -455,7 +461,188 @@ def test_aliases_are_counted_with_the_label_they_go_with(opened: Open) -> None:
     assert "include both or neither" in page.locator("#warnings").inner_text()
 
 
+def test_what_is_withheld_or_flagged_is_included_for_a_reason_alone(
+    opened: Open, tmp_path: Path
+) -> None:
+    flagged = withheld("Gun", decision="flag", category="weapons", reason="a weapon")
+    page = opened(made_up_facts(withheld("Woman"), flagged, withheld("Cats"), included("Cat")))
+    for label, words in (
+        ("Woman", "It is withheld now (gender: guesses gender): to include it takes that away."),
+        ("Gun", "It is flagged now (weapons: a weapon): to include it takes that away."),
+    ):
+        find(page, label)
+        assert page.locator("#warnings").inner_text() == words
+        page.keyboard.press("i")
+        assert page.evaluate("decisions.has(current.key)") is False
+        assert page.locator("#reason").input_value() == ""
+        page.keyboard.type("says nothing of people")
+        page.keyboard.press("Enter")
+    find(page, "Cat")
+    page.locator("#also input").check()
+    page.keyboard.press("i")
+    assert page.evaluate("decisions.size") == 2
+    page.locator("#also input").uncheck()
+    page.keyboard.press("i")
+    path = exported_by(page, "Ann", tmp_path / "file")
+    assert [row.split(",Ann")[0] for row in path.read_text().splitlines()[1:]] == [
+        "Cat,include,,,",
+        "Gun,include,,,says nothing of people",
+        "Woman,include,,,says nothing of people",
+    ]
+
+
+def test_a_label_that_no_file_can_hold_is_left(opened: Open) -> None:
+    page = opened(made_up_facts(unreviewed("Fog", 1, unwritable="No file can name it.")))
+    assert page.locator("#warnings").inner_text() == "No file can name it."
+    for key in "iewf":
+        page.keyboard.press(key)
+        assert page.locator("#details").is_hidden()
+        assert "No file can name it." in page.locator("#notice").inner_text()
+    assert page.evaluate("decisions.size") == 0
+    page.keyboard.press("l")
+    assert page.evaluate("decisions.size") == 1
+
+
+def test_two_windows_keep_what_each_decides(opened: Open) -> None:
+    first = opened(HATS)
+    second = first.context.new_page()
+    second.goto(first.url)
+    second.locator("#minimum").fill("0.8")
+    # Neither hears of the other, as when it lies frozen.
+    for page in (first, second):
+        page.evaluate("refreshed = 0; addEventListener('storage', () => refreshed++)")
+    decide(first, Decided("Bucket Hat", "i"))
+    first.locator("#reviewer").fill("Ann")
+    first.locator("#reviewer").press("Escape")
+    second.wait_for_function("() => refreshed === 2")
+    assert second.locator("#reviewer").input_value() == "Ann"
+    assert second.locator("#minimum").input_value() == "0.8"
+    first.evaluate("restore = () => {}")  # it lies frozen, and hears of nothing
+    second.keyboard.press("Escape")
+    second.keyboard.press("i")
+    first.evaluate("decisions = new Map()")
+    decide(first, Decided("Crossbow", "i"))
+    kept = "JSON.parse(localStorage.getItem(STORE)).decisions.map(([key]) => key).sort()"
+    assert first.evaluate(kept) == ["bucket hat", "crossbow"]
+    first.keyboard.press("u")
+    assert first.evaluate(kept) == ["bucket hat"]
+    first.keyboard.press("u")
+    assert "Another window has decided otherwise" in first.locator("#notice").inner_text()
+    assert first.evaluate("decisions.get('bucket hat').minimum_accuracy") == "0.8"
+
+
+def test_what_cannot_be_kept_is_not_lost_to_another_window(opened: Open) -> None:
+    page = opened(HATS)
+    page.evaluate("Storage.prototype.setItem = () => { throw new Error('full') }; 0")
+    page.keyboard.press("i")
+    page.evaluate("dispatchEvent(new StorageEvent('storage', { key: STORE }))")
+    assert page.evaluate("[...decisions.keys()]") == ["bucket hat"]
+
+
+def test_what_was_kept_meanwhile_is_there_when_the_page_comes_back(opened: Open) -> None:
+    page = opened(HATS)
+    page.evaluate("localStorage.setItem(STORE, JSON.stringify({ reviewer: 'Bob' }))")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    assert page.locator("#reviewer").input_value() == "Bob"
+
+
+def test_a_minimum_is_any_number_and_holds_up_what_shows_alone(
+    opened: Open, tmp_path: Path
+) -> None:
+    page = opened(made_up_facts(included("Fog", minimum="0.905"), included("Hat"), included("Sun")))
+    decide(page, Decided("Fog", "i"))
+    decide(page, Decided("Sun", "i", minimum="9e-1"))
+    decide(page, Decided("Hat", "e", minimum="1.5", reason="says nothing"))
+    path = exported_by(page, "Ann", tmp_path / "file")
+    rows = [row.split(",Ann")[0] for row in path.read_text().splitlines()[1:]]
+    assert rows == ["Fog,include,0.905,,", "Hat,exclude,,,says nothing", "Sun,include,0.9,,"]
+    assert chosen(page, path.read_text()).startswith("3 decisions imported")
+
+
+def test_a_label_decided_along_keeps_its_own_minimum(opened: Open) -> None:
+    flagged = withheld("Cats", decision="flag", category="weapons", minimum="0.7")
+    page = opened(made_up_facts(included("Cat", minimum="0.8"), flagged))
+    minima = "[...decisions.values()].map(({ minimum_accuracy }) => minimum_accuracy)"
+    assert page.locator("#also label").inner_text() == "Cats\nflagged from 0.7 (weapons)"
+    exclude = page.locator("[data-decision=exclude] .number")
+    assert exclude.inner_text() == "-14"
+    for minimum, kept in (("0.8", ["0.8", "0.7"]), ("0.9", ["0.9", "0.9"])):
+        page.locator("#also input").check()
+        assert exclude.inner_text() == "-29"
+        decide(page, Decided("Cat", "i", minimum=minimum, reason="why"))
+        assert page.evaluate(minima) == kept
+        page.keyboard.press("u")
+
+
+def test_an_alias_is_counted_beside_the_choice(opened: Open) -> None:
+    page = opened(made_up_facts(included("Child"), included("Kid", note="alias of Child")))
+    assert page.locator(".choice .number").all_inner_texts() == ["±0", "-24", "-24", "±0", ""]
+
+
+def test_single_keys_may_be_switched_off(opened: Open) -> None:
+    page = opened(HATS)
+    page.keyboard.press("?")
+    page.get_by_label("Single keys decide and move").uncheck()
+    page.keyboard.press("Escape")
+    page.reload()
+    for key in "ienlu/?":
+        page.keyboard.press(key)
+    assert title(page) == "Bucket Hat"
+    assert page.evaluate("decisions.size") == 0
+    assert page.locator("#keys").is_hidden()
+
+
+def test_enter_decides_only_what_a_reason_is_asked_for(opened: Open) -> None:
+    page = opened(made_up_facts(included("Cat"), included("Cats")))
+    for selector in ("#minimum", "#also input"):
+        page.locator(selector).press("Enter")
+    assert page.evaluate("decisions.size") == 0
+
+
+def test_the_last_label_says_that_it_is_decided_again(opened: Open) -> None:
+    page = opened(made_up_facts(unreviewed("Fog", 1), unreviewed("Sun", 2)))
+    assert page.locator("#effect").inner_text() == "It shows on no image."
+    found = page.locator("#found")
+    assert found.inner_text() == "2 labels, with the images each would show on; 0 decided here"
+    page.keyboard.press("i")
+    page.keyboard.press("i")
+    done = "All of the queue is decided: export decisions.csv."
+    assert page.locator("#notice").inner_text() == f"“Sun” included. {done}"
+    page.keyboard.press("i")
+    assert page.locator("#notice").inner_text() == f"Decided again: “Sun” included. {done}"
+
+
+def test_what_keeps_all_its_machines_out_is_said(opened: Open) -> None:
+    says = said("Fog", blocked_by="provider_withheld")
+    page = opened(made_up_facts(unreviewed("Fog", 1, said=[says]), unreviewed("Sun", 2)))
+    words = "No decision shows it: all tags of this machine are withheld."
+    assert page.locator("#warnings").inner_text() == words
+    bars = "[...document.querySelectorAll('svg rect:last-of-type')]"
+    fill = f"{bars}.map((bar) => getComputedStyle(bar).fill)"
+    (grey,) = page.evaluate(fill)
+    find(page, "Sun")
+    assert page.locator("#warnings li").count() == 0
+    shown, out = page.evaluate(fill)
+    assert shown != out == grey
+
+
 # Decisions from elsewhere.
+
+
+def test_rows_of_one_decision_are_taken_together(opened: Open) -> None:
+    page = opened(HATS)
+    rows = [
+        "",
+        "Hat,flag,.9,weapons,one,Bob;Ann,2026-01-31",
+        ",,",
+        " hAT ,flag,0.90,weapons,two,ann;Eve,2026-02-01",
+    ]
+    rows.append("Sun,include,,,NULL,Bob,2026-01-31")
+    assert chosen(page, "\n".join([HEADER, *rows]) + "\n") == "2 decisions imported."
+    assert page.evaluate("[...decisions.values()].map((one) => Object.values(one).join())") == [
+        "Hat,flag,.9,weapons,one; two,Bob;Ann;Eve,2026-02-01",
+        "Sun,include,,,,Bob,2026-01-31",
+    ]
 
 
 def chosen(page: Page, text: str | bytes) -> str:
@@ -510,8 +697,12 @@ GOOD = "Hat,exclude,,,no,Bob,2026-01-31"
         (f'{HEADER}\n{GOOD}\n"Cat,include\n', "Line 3: a quotation mark is missing"),
         (f'{HEADER}\nC"a"t,include,,,,Bob,2026-01-31\n', "Line 2: a quotation mark is missing"),
         (f"{HEADER}\n{GOOD},\n", "Line 2: has 8 values, it needs 7"),
-        (f"{HEADER}\n\n{GOOD}\n", "Line 2: has 1 values, it needs 7"),
-        (f"{HEADER}\n{GOOD}\n hAT {GOOD[3:]}\n", "Line 3: decides on “hAT” once more"),
+        (f"{HEADER}\n\n{GOOD},\n", "Line 3: has 8 values, it needs 7"),
+        (
+            f"{HEADER}\n{GOOD}\nhAT,include,,,,Bob,2026-01-31\n",
+            "Line 3: decides on “hAT” otherwise",
+        ),
+        (f"{HEADER}\nHat,exclude,,,null,Bob,2026-01-31\n", "Line 2: has no reason; say why."),
         (f"{HEADER}\n{GOOD[3:]}\n", "Line 2: names no label"),
         (f'{HEADER}\n"a\nb"{GOOD[3:]}\nx\n', "Line 2: has a line end or a control character"),
         (f"{HEADER}\nHat,show,,,,Bob,2026-01-31\n", "Line 2: decides “show”; say one of include"),
@@ -789,6 +980,14 @@ def test_a_telephone_scrolls_down_alone(opened: Open) -> None:
         )
         assert page.evaluate("document.documentElement.scrollWidth") == 320
         assert page.evaluate("$('main').scrollWidth <= $('main').clientWidth")
+        notice = page.locator("#notice").bounding_box()
+        assert key == "w" or (notice and notice["y"] + notice["height"] == 640)
+    texts = page.locator("svg text").all()
+    wide = page.evaluate("420 / document.querySelector('svg').clientWidth")
+    sizes = [
+        text.evaluate("(text) => parseFloat(getComputedStyle(text).fontSize)") for text in texts
+    ]
+    assert min(sizes) / wide >= 9
 
 
 def test_a_long_list_is_drawn_in_part_and_goes_on(opened: Open) -> None:
