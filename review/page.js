@@ -11,7 +11,7 @@ const BLOCKED = {
   superseded_spelling: "another spelling replaces this one",
 };
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "rect", "line", "text", "title"]);
+const SVG_TAGS = new Set(["svg", "rect", "line", "polyline", "text", "title"]);
 
 const $ = (id) => document.getElementById(id);
 const choices = [...document.querySelectorAll("[data-decision]")];
@@ -370,11 +370,26 @@ function histogram(said, minimum) {
       class: bin < minimum ? "below" : null,
     }, make("title", {}, `${accuracy(bin / 100)}: ${number(images)}`))),
     make("line", { x1: 0, x2: width, y1: floor, y2: floor }),
+    said.fit && make("polyline", { points: expectedShares(said.fit).map((share, bin) =>
+      [x(bin + 0.5), floor - Math.min(tall(share * said.images), floor)]).slice(first).join(" ") }),
     make("line", { class: "minimum", x1: x(minimum), x2: x(minimum), y1: 0, y2: floor }),
     make("text", { class: minimum - first < 25 ? "minimum left" : "minimum", x: x(minimum), y: 9 },
       ` minimum ${accuracy(minimum / 100)} `),
     ...[0, 20, 40, 60, 70, 80, 90, 100].filter((bin) => bin >= first).map((bin) =>
       make("text", { x: Math.max(8, Math.min(x(bin), width - 8)), y: floor + 12 }, (bin / 100).toFixed(1))));
+}
+
+// Of the images in each bin below 1, as the fit expects them: by its density in the middle of the bin, the
+// Beta's scaled to 1 in all. What a log-normal has above 1 is left out.
+function expectedShares([fit, one, other]) {
+  const middles = Array.from({ length: 100 }, (_, bin) => (bin + 0.5) / 100);
+  if (fit === "log_normal") {
+    return middles.map((value) => Math.exp(-(((Math.log(value) - one) / other) ** 2) / 2)
+      / (value * other * Math.sqrt(2 * Math.PI) * 100));
+  }
+  const densities = middles.map((value) => value ** (one - 1) * (1 - value) ** (other - 1));
+  const whole = densities.reduce((total, density) => total + density);
+  return densities.map((density) => density / whole);
 }
 
 function verdicts({ judged, right, made_up: madeUp, between: [low, high] }) {

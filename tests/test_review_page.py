@@ -448,6 +448,33 @@ def test_what_people_judged_is_shown_the_wrong_most_surely_first(opened: Open) -
     assert "People judged 20 tags: 4 right (8 % to 42 %); 20 of the verdicts made up." in words
 
 
+@pytest.mark.parametrize(
+    ("fit", "mean", "whole"),
+    [
+        (["beta", 6, 2], 0.75, 1),
+        (["beta", 0.5, 0.5], 0.5, 1),
+        (["log_normal", -0.3, 0.1], 0.7445, 0.9987),
+        # A fifth of it lies above 1, where nothing is drawn.
+        (["log_normal", -0.2, 0.24], 0.7643, 0.7977),
+    ],
+)
+def test_the_nearer_fit_is_drawn_as_far_as_there_are_accuracies(
+    shared: Page, fit: list[object], mean: float, whole: float
+) -> None:
+    shares = shared.evaluate("expectedShares", fit)
+    assert len(shares) == 100
+    assert sum(shares) == pytest.approx(whole, abs=2e-3)
+    middles = [(place + 0.5) / 100 for place in range(100)]
+    got = sum(share * middle for share, middle in zip(shares, middles, strict=True)) / sum(shares)
+    assert got == pytest.approx(mean, abs=5e-3)
+
+
+def test_a_fit_is_a_line_over_the_histogram(opened: Open) -> None:
+    hat = said("Hat", fit=["beta", 6, 1.1])
+    page = opened(made_up_facts(unreviewed("Hat", 1, said=[hat, said("Hat", "clarifai")])))
+    assert page.locator("#evidence polyline").count() == 1
+
+
 def test_aliases_are_counted_with_the_label_they_go_with(opened: Open) -> None:
     names = [included("Child"), included("Kid", note="alias of Child; as is said")]
     page = opened(made_up_facts(*names, included("Kiddo", note="alias of KID"), included("Hat")))
