@@ -586,7 +586,6 @@ def test_any_decisions_leave_the_files_in_order(files: list[list[list[str]]]) ->
 
 @on_postgres18
 def test_the_effects_are_those_that_the_preview_shows(sample: Database, folder: Path) -> None:
-    sample.build("run", "--selector", "refresh")
     rows = (f"{UNHEARD_OF},include,,,,{ANN}", f"Nature,exclude,,,n,{ANN}")
     file = Path(write("ann.csv", *rows)).resolve()
     with mock.patch("review.cli.FOLDER", folder):

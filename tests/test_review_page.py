@@ -1073,7 +1073,7 @@ def test_the_page_counts_as_the_preview_does(
         minimum = dice.choice(("", "0.7", "0.83", "0.945", "1", "0"))
         minimum = minimum if decision in ("include", "flag") else ""
         category = {"withhold": "age", "flag": "drugs"}.get(decision, "")
-        rows.append(f'"{label}",{decision},{minimum},{category},why,Ann,2026-01-31')
+        rows.append(f'"{label}",{decision},{minimum},{category},why,Ann,2026-12-31')
     text = "\n".join(rows) + "\n"
     assert chosen(page, text) == "300 decisions imported."
     totals = page.evaluate("totals()")

@@ -16,7 +16,10 @@ from loader.connect import PROJECT
 pytestmark = on_postgres18
 
 PARTS = ("dbt_project.yml", "profiles.yml", "selectors.yml")
-FOLDERS = ("functions", "macros", "models", "seeds", "tests/fixtures", "tests/generic")
+FOLDERS = (
+    *("functions", "macros", "models", "seeds", "snapshots"),
+    *("tests/fixtures", "tests/generic"),
+)
 FEW = "identifier = any (array(select identifier from catalog.image order by 1 limit 50))"
 READS = (
     f"select identifier, tags from refinery.published_images where {FEW} order by 1",  # noqa: S608 - from above
