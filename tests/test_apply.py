@@ -482,25 +482,6 @@ def test_a_file_twice_is_one(folder: Path, apply: Apply) -> None:
     assert changes(folder, before) == ["included -Cow,", *by("Cow", "", "n")]
 
 
-@pytest.mark.parametrize("succeeding", range(3))
-def test_a_file_that_cannot_be_replaced_leaves_all_as_they_were(
-    refuse: Refuse, monkeypatch: pytest.MonkeyPatch, succeeding: int
-) -> None:
-    replace = Path.replace
-    done = []
-
-    def fail_once(path: Path, target: Path) -> Path:
-        done.append(target)
-        if len(done) == succeeding + 1:
-            raise PermissionError(13, "Permission denied")
-        return replace(path, target)
-
-    monkeypatch.setattr(Path, "replace", fail_once)
-    (line,) = refuse(write("ann.csv", f"Rifle,exclude,,,n,{ANN}"))
-    assert line.endswith("Permission denied")
-    assert len(done) == 2 * succeeding + 1
-
-
 def test_files_that_are_not_in_order_are_left_to_the_person(folder: Path, refuse: Refuse) -> None:
     edit(folder, "included_labels", "\nCat,\n", "\nDog,\nCat,\n")
     *_, last = refuse(write("ann.csv", f"Cow,exclude,,,n,{ANN}"))
