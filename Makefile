@@ -75,8 +75,8 @@ lint-the-rest:
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/python -m review check
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
-	@$(BIN)/zizmor --quiet --offline .github/workflows >target/zizmor.log || { cat target/zizmor.log >&2; exit 1; }
 	@$(BIN)/dbt --quiet --warn-error parse --no-partial-parse
+	@$(BIN)/zizmor --quiet --offline .github/workflows >target/zizmor.log || { cat target/zizmor.log >&2; exit 1; }
 	@COLUMNS=160 $(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml >target/dbt-bouncer.log 2>&1 || \
 		{ cat target/dbt-bouncer.log >&2; exit 1; }
 
