@@ -23,10 +23,11 @@ SENTENCES = {
     "else the default.",
     "sensitive_label": "The label says something about people and is withheld.",
     "superseded_spelling": "Another spelling replaces just this one.",
-    "unreviewed_label": "Nobody has reviewed the label, or fewer than have to.",
+    "unreviewed_label": "Nobody has reviewed the label.",
     "excluded_label": "The label has been reviewed, and is not among those that are shown.",
     "published": "It is shown.",
 }
+UNSIGNED = "Fewer have signed the label than have to, or its line is not live yet: `dbt seed`."
 OWN_TAG = "It is from where the image is from; such tags are shown unless a rule above holds."
 IMAGE = "select provider from {published_images} where identifier = %s"
 TAGS = """
@@ -103,6 +104,8 @@ def explain(connection: psycopg.Connection, identifier: UUID, folder: Path) -> l
             sentence, line = OWN_TAG, None
         else:
             sentence, line = SENTENCES[decision], lines.behind(decision, name, provider)
+            if decision == "unreviewed_label" and line:
+                sentence = UNSIGNED
         decided = since.get(label_key(name or "")) if line and decision in OF_LABELS else None
         explained.append(Explanation(name, provider, accuracy, decision, sentence, line, decided))
     return explained

@@ -424,6 +424,23 @@ def test_each_tag_is_explained_by_its_line(
 
 
 @on_postgres18
+def test_a_review_that_is_not_live_is_said(connection: psycopg.Connection, folder: Path) -> None:
+    edit(folder, "reviewed_labels", "\nBucket,", f"\n{UNHEARD_OF},,ann,2026-11-22\nBucket,")
+    (image,) = (
+        connection.execute(
+            "select min(identifier::text)::uuid from refinery.tag_decisions"
+            " where name = %s and decision = 'unreviewed_label'",
+            (UNHEARD_OF,),
+        ).fetchone()
+        or ()
+    )
+    (before,) = (tag for tag in explain(connection, image, FOLDER) if tag.name == UNHEARD_OF)
+    (edited,) = (tag for tag in explain(connection, image, folder) if tag.name == UNHEARD_OF)
+    assert (before.sentence, before.line) == ("Nobody has reviewed the label.", None)
+    assert "its line is not live yet: `dbt seed`" in str(edited)
+
+
+@on_postgres18
 def test_an_image_that_is_not_there_is_an_error(refreshed: Database) -> None:
     done = refreshed.run(sys.executable, "-m", "review", "explain", str(uuid4()))
     assert (done.returncode, "has no image" in done.stderr) == (1, True)
