@@ -66,7 +66,7 @@ def test_an_edit_of_the_policy_is_previewed_on_what_is_merged(tmp_path: Path) ->
     assert (heading.split()[0], last) == ("What", asked_for_preview)
     first, *lines, end = output.splitlines()
     assert (first, end) == ("text<<0123abcd", "0123abcd")
-    assert "\n".join(lines) == summary.rstrip("\n")
+    assert "\n".join(lines).rstrip("\n") == summary.rstrip("\n")
 
 
 def test_without_an_edit_of_the_policy_nothing_is_previewed(tmp_path: Path) -> None:
