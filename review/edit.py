@@ -87,9 +87,9 @@ class Edit:
 
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Have the files say what is decided, one decision a label; the later decision stands."""
-        for decision in filter(self._is_outdated, decisions):
-            self._remark_later(decision)
-        decisions = [decision for decision in decisions if not self._is_outdated(decision)]
+        outdated = [decision for decision in decisions if self._is_outdated(decision)]
+        self._remarks += map(self._since, outdated)
+        decisions = [decision for decision in decisions if decision not in outdated]
         self._decided |= {decision.key: decision for decision in decisions}
         for decision in decisions:
             if objection := self._objection(decision):
@@ -223,10 +223,11 @@ class Edit:
         later = self._value("reviewed_labels", decision.key, "reviewed_on") > decision.day
         return later and not self._say(decision)
 
-    def _remark_later(self, decision: Decision) -> None:
+    def _since(self, decision: Decision) -> str:
+        """Say what was decided since, and what to do about it."""
         line = self._before["reviewed_labels"][decision.key]
         since = f"was decided otherwise since, on {line['reviewed_on']} by {line['reviewed_by']}"
-        self._remarks.append(
+        return (
             f"{', '.join(decision.places)}: “{line.name}” {since}, and stays so; to {decision.kind}"
             f" it all the same, give the decision of {decision.day} a later day."
         )

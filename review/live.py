@@ -76,15 +76,20 @@ def files_as_seeds(connection: psycopg.Connection, folder: Path) -> Iterator[Non
     They are filled in a transaction that is rolled back.
     """
     with connection.transaction(force_rollback=True):
-        for file, columns in COLUMNS.items():
-            seed = relation(file)
-            connection.execute(sql.SQL("delete from {}").format(seed))
-            insert = sql.SQL("copy {} ({}) from stdin").format(
-                seed, sql.SQL(", ").join(map(sql.Identifier, columns))
-            )
-            with connection.cursor() as cursor, cursor.copy(insert) as copy:
-                for line in read(file, folder):
-                    copy.write_row(
-                        [None if is_empty(line[column]) else line[column] for column in columns]
-                    )
+        fill_seeds(connection, folder)
         yield
+
+
+def fill_seeds(connection: psycopg.Connection, folder: Path) -> None:
+    """Have the seeds hold the files of a folder, as `dbt seed` would."""
+    for file, columns in COLUMNS.items():
+        seed = relation(file)
+        connection.execute(sql.SQL("delete from {}").format(seed))
+        insert = sql.SQL("copy {} ({}) from stdin").format(
+            seed, sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        with connection.cursor() as cursor, cursor.copy(insert) as copy:
+            for line in read(file, folder):
+                copy.write_row(
+                    [None if is_empty(line[column]) else line[column] for column in columns]
+                )

@@ -25,6 +25,7 @@ from test_policy_edit import (
     changes,
     contents,
 )
+from test_policy_edit import by as edited_by
 
 from review.check import FLAGGED_CATEGORIES, WITHHELD_CATEGORIES, alias_of, check
 from review.cli import cli
@@ -87,9 +88,7 @@ def refuse(folder: Path) -> Refuse:
 
 
 def by(label: str, note: str = "", new: str | None = None, signed: str = ANN) -> list[str]:
-    """What a decision changes in reviewed_labels.csv."""
-    after = note if new is None else new
-    return [f"reviewed -{label},{note},{WAS}", f"reviewed +{label},{after},{signed}"]
+    return edited_by(label, note, new, signed)
 
 
 TOGETHER = "maintainers;ann,2026-11-24"

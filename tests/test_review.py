@@ -23,7 +23,7 @@ from loader.printable import printable
 from review.cli import cli
 from review.explain import Explanation, explain
 from review.files import FOLDER, Line, label_key, read
-from review.live import relation
+from review.live import fill_seeds, relation
 from review.preview import Effect, as_list, as_table, preview_edit
 
 
@@ -225,12 +225,8 @@ def test_a_preview_is_what_the_edit_then_does(
 
 
 def apply(connection: psycopg.Connection, folder: Path) -> None:
-    """Make the edited files live, by plain inserts."""
-    for file in ("included_labels", "reviewed_labels"):
-        connection.execute(f"delete from refinery.{file}")  # noqa: S608 - one of two names
-        with connection.cursor().copy(f"copy refinery.{file} from stdin") as copy:
-            for line in read(file, folder):
-                copy.write_row([value or None for value in line.values.values()])
+    """Make the edited files live."""
+    fill_seeds(connection, folder)
     connection.execute(PUT_IN_FORCE)
 
 

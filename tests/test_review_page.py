@@ -26,6 +26,7 @@ from review.decisions import read_decisions
 from review.edit import Edit
 from review.facts import described_image, label_facts, web_address
 from review.files import label_key, read
+from review.live import fill_seeds
 from review.page import render, write_page
 from review.preview import preview_edit
 
@@ -1127,11 +1128,7 @@ def test_a_sitting_empties_the_queue_and_published_tags_follow(
     assert f"“{UNHEARD_OF}” would show on 7 more images." in previewed.stdout
 
     with edited_seeds(sample) as connection:
-        for file in ("included_labels", "reviewed_labels", "sensitive_labels"):
-            connection.execute(f"delete from refinery.{file}")  # noqa: S608 - one of three names
-            with connection.cursor().copy(f"copy refinery.{file} from stdin") as copy:
-                for line in read(file, folder):
-                    copy.write_row([value or None for value in line.values.values()])
+        fill_seeds(connection, folder)
         sample.build("seed", "--select", "label_corrections")
         waiting = connection.execute("select count(*) from refinery.unreviewed_labels").fetchone()
         assert waiting == (0,)
