@@ -62,10 +62,13 @@ def start(
 
 
 def end(
-    process: "subprocess.Popen[bytes]", stdin: bytes = b"", timeout: float = LONGEST_WAIT_SECONDS
+    process: "subprocess.Popen[bytes]", stdin: bytes = b""
 ) -> "subprocess.CompletedProcess[str]":
     """Wait for a command's end, and return what it said."""
-    said = (words.decode() if words else "" for words in process.communicate(stdin, timeout))
+    said = (
+        words.decode() if words else ""
+        for words in process.communicate(stdin, LONGEST_WAIT_SECONDS)
+    )
     return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 

