@@ -25,6 +25,6 @@
     sum(
         weight * weight * judgements
         * (smoothed_{{ both }} * (judgements + 1) - smoothed_{{ one }} * smoothed_{{ other }})
-        / ((judgements + 1) * (judgements + 1))
+        / ((judgements + 1) * judgements)
     )
 {%- endmacro %}

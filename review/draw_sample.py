@@ -11,7 +11,7 @@ from review.live import relation
 
 COLUMNS = (
     *("identifier", "label", "provider", "is_correct", "judged_group"),
-    *("weight", "is_made_up"),
+    *("cell_size", "drawn", "weight", "is_made_up"),
 )
 
 # One label stands for all machines that say it.
@@ -42,7 +42,8 @@ placed as (
     select
         *,
         row_number() over (partition by provider, label, bin order by hash, identifier) as place,
-        count(*) over (partition by provider, label, bin) as cell_size
+        count(*) over (partition by provider, label, bin) as cell_size,
+        least(count(*) over (partition by provider, label, bin), %(each)s) as drawn
     from hashed
 )
 
@@ -50,11 +51,13 @@ select
     placed.identifier,
     placed.label,
     placed.provider,
-    trim_scale(round(placed.cell_size::numeric / least(placed.cell_size, %(each)s), 4)) as weight,
+    placed.cell_size,
+    placed.drawn,
+    trim_scale(round(placed.cell_size::numeric / placed.drawn, 4)) as weight,
     to_jsonb(images) ->> 'url' as url
 from placed
 inner join {images} as images on placed.identifier = images.identifier
-where placed.place <= %(each)s
+where placed.place <= placed.drawn
 order by placed.provider collate "C", placed.label collate "C", placed.hash
 """
 
@@ -88,8 +91,8 @@ def write_sample(
     writer.writerow([*COLUMNS, "url"] if with_urls else COLUMNS)
     drawn = 0
     with connection.cursor() as cursor:
-        for identifier, label, provider, weight, url in cursor.stream(query, values):
-            row = [identifier, label, provider, "", "", weight, ""]
+        for identifier, label, provider, *cell, url in cursor.stream(query, values):
+            row = [identifier, label, provider, "", "", *cell, ""]
             writer.writerow([*row, url] if with_urls else row)
             drawn += 1
     return drawn

@@ -45,6 +45,7 @@ def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) ->
     assert got == {cell: min(count, 3) for cell, count in there.items()}
     for row in rows:
         cell = tuple(cells[row["identifier"], row["provider"], row["label"]])
+        assert (int(row["cell_size"]), int(row["drawn"])) == (there[cell], got[cell])
         assert Decimal(row["weight"]) == round(Decimal(there[cell]) / got[cell], 4)
 
     again = drawn(sample, "dog", "Cat", "--each", "3", "--width", "0.1", "--with-urls")

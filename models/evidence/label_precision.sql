@@ -1,15 +1,12 @@
 with
 
--- Nobody knows how judgements without a weight were drawn: they are one cell, whatever the label.
 judged as (
-    select
-        *,
-        case when weight is not null then label_key end as cell_label
-    from {{ ref('int_judged_labels') }}
+    select * from {{ ref('int_judged_labels') }}
     where problem is null
 ),
 
--- Of each label, and of all labels of a provider together.
+-- Of each label, and of all labels of a provider together. Nobody knows how judgements without a
+-- weight were drawn: they are one cell, whatever the label.
 counted_by_cell as (
     select
         provider,
@@ -21,7 +18,11 @@ counted_by_cell as (
         count(*) filter (where is_made_up) as made_up,
         count(*) filter (where is_correct) as correct
     from judged
-    group by grouping sets ((provider, cell_label, weight), (provider, label_key, weight))
+    group by
+        grouping sets (
+            (provider, case when weight is not null then label_key end, weight),
+            (provider, label_key, weight)
+        )
 ),
 
 -- Where all judgements of a cell agree, its variance is not 0: see effective_trials.

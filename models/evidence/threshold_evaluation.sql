@@ -3,12 +3,8 @@
 
 with
 
--- Nobody knows how judgements without a weight were drawn: they are one cell, whatever the label.
 judged as (
-    select
-        *,
-        case when weight is not null then label_key end as cell_label
-    from {{ ref('int_judged_labels') }}
+    select * from {{ ref('int_judged_labels') }}
     where problem is null
 ),
 
@@ -17,7 +13,8 @@ thresholds as (
     from generate_series(50, 99) as series (step)
 ),
 
--- Of each label, and of all labels of a provider together.
+-- Of each label, and of all labels of a provider together. Nobody knows how judgements without a
+-- weight were drawn: they are one cell, whatever the label.
 counted_by_cell as (
     select
         judged.provider,
@@ -36,7 +33,12 @@ counted_by_cell as (
     cross join thresholds
     group by
         grouping sets (
-            (judged.provider, judged.cell_label, judged.weight, thresholds.threshold),
+            (
+                judged.provider,
+                case when judged.weight is not null then judged.label_key end,
+                judged.weight,
+                thresholds.threshold
+            ),
             (judged.provider, judged.label_key, judged.weight, thresholds.threshold)
         )
 ),
