@@ -212,7 +212,7 @@ select {label_key}(label), provider, judgements, correct, made_up, precision_low
 from {label_precision}
 where label is not null and (%(keys)s::text[] is null or {label_key}(label) = any(%(keys)s))
 """
-# The fit that is nearer to the histogram.
+# The fit that is nearer to the histogram, of as many images as give one a shape.
 FITS = """
 select
     provider,
@@ -221,7 +221,10 @@ select
     case nearer_fit when 'beta' then alpha else log_mean end,
     case nearer_fit when 'beta' then beta else log_standard_deviation end
 from {confidence_distribution}
-where nearer_fit is not null and (%(keys)s::text[] is null or {label_key}(label) = any(%(keys)s))
+where
+    nearer_fit is not null
+    and images >= 30
+    and (%(keys)s::text[] is null or {label_key}(label) = any(%(keys)s))
 """
 # No two catalogs have begun their history in the same moment.
 BEGINNING = "select current_database(), min(in_force_from)::text from {policy_history}"

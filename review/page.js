@@ -39,6 +39,7 @@ function make(tag, attributes, ...children) {
 }
 
 const fill = (element, ...children) => element.replaceChildren(...children.filter(Boolean));
+const addUp = (numbers) => numbers.reduce((total, each) => total + each, 0);
 const quiet = (...words) => make("p", { class: "quiet" }, ...words);
 const options = (pairs) => pairs.map(([value, words]) => make("option", { value }, words));
 const categoryOptions = (categories) => categories.map((category) => [category, spaced(category)]);
@@ -98,6 +99,8 @@ function row(label) {
   return make("li", {}, make("a", { href: addressOf(label), "aria-current": label === current || null },
     make("span", { class: "label" }, label.label),
     make("span", { class: "quiet number" }, number(images)),
+    $("shown").value === "judged" && label.said.some(({ verdicts }) => verdicts?.made_up)
+      && make("span", { class: "quiet" }, "made up"),
     decision && make("span", { class: `mark ${decision}` }, DONE[decision], change)));
 }
 
@@ -379,17 +382,24 @@ function histogram(said, minimum) {
       make("text", { x: Math.max(8, Math.min(x(bin), width - 8)), y: floor + 12 }, (bin / 100).toFixed(1))));
 }
 
-// Of the images in each bin below 1, as the fit expects them: by its density in the middle of the bin, the
-// Beta's scaled to 1 in all. What a log-normal has above 1 is left out.
+// Of the images in each bin below 1, as the fit expects them: the sum of a hundred parts of the bin, each by the
+// density in its middle. What a log-normal has above 1 is left out.
 function expectedShares([fit, one, other]) {
-  const middles = Array.from({ length: 100 }, (_, bin) => (bin + 0.5) / 100);
-  if (fit === "log_normal") {
-    return middles.map((value) => Math.exp(-(((Math.log(value) - one) / other) ** 2) / 2)
-      / (value * other * Math.sqrt(2 * Math.PI) * 100));
-  }
-  const densities = middles.map((value) => value ** (one - 1) * (1 - value) ** (other - 1));
-  const whole = densities.reduce((total, density) => total + density);
-  return densities.map((density) => density / whole);
+  const parts = Array.from({ length: 10_000 }, (_, part) => part / 10_000);
+  const masses = fit === "beta" ? betaMasses(parts, one, other) : parts.map((left) => left + 0.00005).map((value) =>
+    Math.exp(-(((Math.log(value) - one) / other) ** 2) / 2) / (value * other * Math.sqrt(2 * Math.PI) * 10_000));
+  return Array.from({ length: 100 }, (_, bin) => addUp(masses.slice(bin * 100, (bin + 1) * 100)));
+}
+
+// As logarithms, or those of a narrow Beta would all be 0. The power of 1 - x, which may have no bound at 1, is
+// integrated exactly.
+function betaMasses(parts, alpha, beta) {
+  const logs = parts.map((left) => (alpha - 1) * Math.log(left + 0.00005) + beta * Math.log(1 - left)
+    + Math.log1p(-(Math.max(0, (0.9999 - left) / (1 - left)) ** beta)));
+  const most = Math.max(...logs);
+  const masses = logs.map((log) => Math.exp(log - most));
+  const whole = addUp(masses);
+  return masses.map((mass) => mass / whole);
 }
 
 function verdicts({ judged, right, made_up: madeUp, between: [low, high] }) {

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import sys
 from collections import Counter
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Database
-from loads import fetch
+from loads import fetch, on_postgres18
 
 from loader.connect import PROJECT
 
@@ -52,6 +53,32 @@ def test_the_drawn_sample_has_as_many_of_each_label_and_bin(sample: Database) ->
     assert {row.pop("url").split("/")[2] for row in again} == {"example.org"}
     other = drawn(sample, "dog", "Cat", "--each", "3", "--width", "0.1", "--seed", "2")
     assert again == rows != other
+
+
+@on_postgres18
+def test_unit_tests_hold_whatever_the_vars_say(sample: Database) -> None:
+    """Or `dbt build --selector evidence` would build nothing for who has set one."""
+    ours = {
+        "threshold_objective": "cost",
+        "threshold_minimum_precision": 0.9,
+        "threshold_minimum_judgements": 20,
+        "cost_of_false_show": 5,
+        "cost_of_miss": 2,
+        "disparity_confidence": 0.9,
+        "disparity_gap": 0.1,
+        "outlier_top_labels": 3,
+        "outlier_shared_labels": 2,
+        "outlier_most_common_share": 0.3,
+        "outlier_joins_aliases": False,
+        "largest_share_change": 0.1,
+        "evidence_threshold": 0.8,
+        "gallery_images": 3,
+        "gallery_place_keys": ["land"],
+        "labelling_backlog": 5,
+    }
+    unit_tests = ("--select", "models/evidence,test_type:unit")
+    done = sample.dbt("test", *unit_tests, "--vars", json.dumps(ours))
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_sample_of_no_label_in_particular_is_what_people_can_judge(sample: Database) -> None:

@@ -154,7 +154,7 @@ def said(labels: Labels) -> Labels:
     }
 
 
-def bounds(confirmed: int, images: int) -> tuple[float, float]:
+def bounds(confirmed: float, images: float) -> tuple[float, float]:
     """Return both roots p of (confirmed/images - p)² = z²·p(1 - p)/images, as Wilson has it."""
     z = NormalDist().inv_cdf(0.975)
     a, b, c = images + z**2, -(2 * confirmed + z**2), confirmed**2 / images

@@ -445,25 +445,31 @@ def test_what_people_judged_is_shown_the_wrong_most_surely_first(opened: Open) -
     assert page.locator("#list .label").all_inner_texts() == ["Boxy", "Airy"]
     page.keyboard.press("Escape")
     page.locator("#list a").first.click()
+    assert page.locator("#list li").all_inner_texts() == ["Boxy\n12\nmade up", "Airy\n12"]
     words = page.locator("#evidence").inner_text()
     assert "People judged 20 tags: 4 right (8 % to 42 %); 20 of the verdicts made up." in words
 
 
 @pytest.mark.parametrize(
-    ("fit", "mean", "whole"),
+    ("fit", "mean", "whole", "last"),
     [
-        (["beta", 6, 2], 0.75, 1),
-        (["beta", 0.5, 0.5], 0.5, 1),
-        (["log_normal", -0.3, 0.1], 0.7445, 0.9987),
+        (["beta", 6, 2], 0.75, 1, 0.0020),
+        (["beta", 0.5, 0.5], 0.5, 1, 0.0638),
+        # Its density has no bound at 1.
+        (["beta", 5, 0.3], 5 / 5.3, 1, 0.4400),
+        # Its powers are below the smallest number.
+        (["beta", 1300, 300], 0.8125, 1, 0),
+        (["log_normal", -0.3, 0.1], 0.7445, 0.9987, 0.0005),
         # A fifth of it lies above 1, where nothing is drawn.
-        (["log_normal", -0.2, 0.24], 0.7643, 0.7977),
+        (["log_normal", -0.2, 0.24], 0.7643, 0.7977, 0.0120),
     ],
 )
 def test_the_nearer_fit_is_drawn_as_far_as_there_are_accuracies(
-    shared: Page, fit: list[object], mean: float, whole: float
+    shared: Page, fit: list[object], mean: float, whole: float, last: float
 ) -> None:
     shares = shared.evaluate("expectedShares", fit)
     assert len(shares) == 100
+    assert shares[-1] == pytest.approx(last, abs=5e-4)
     assert sum(shares) == pytest.approx(whole, abs=2e-3)
     middles = [(place + 0.5) / 100 for place in range(100)]
     got = sum(share * middle for share, middle in zip(shares, middles, strict=True)) / sum(shares)

@@ -46,7 +46,9 @@ counted as (
 ),
 
 common_labels as (
-    select coalesce(aliases.label_key, counted.label_key) as label_key
+    select distinct
+        counted.provider,
+        coalesce(aliases.label_key, counted.label_key) as label_key
     from counted
     left join aliases on counted.label_key = aliases.alias_key
     where
@@ -60,6 +62,7 @@ labelled as (
         members.set_name,
         members.identifier,
         coalesce(members.is_reference, false) as is_reference,
+        tag.provider,
         tag.label_key,
         tag.label,
         tag.accuracy
@@ -72,16 +75,18 @@ labelled as (
     ) as image on image.is_there
     left join lateral (
         select
+            decided_labels.provider,
             {{ function('label_key') }}(decided_labels.label) as label_key,
             -- sqlfluff takes the collation for a column.
             min(decided_labels.label collate "C") as label,  -- noqa: RF03
             max(decided_labels.accuracy) as accuracy
         from decided_labels
         where decided_labels.identifier = members.identifier
-        group by label_key
+        group by decided_labels.provider, label_key
     ) as tag on true
 ),
 
+-- What is common is so of one machine's labels: another's may tell images apart by the same name.
 named as (
     select
         labelled.set_name,
@@ -89,9 +94,14 @@ named as (
         labelled.is_reference,
         coalesce(aliases.label_key, labelled.label_key) as label_key,
         min(coalesce(aliases.label, labelled.label) collate "C") as label,
-        max(labelled.accuracy) as accuracy
+        max(labelled.accuracy) as accuracy,
+        bool_and(common_labels.label_key is not null) as is_common
     from labelled
     left join aliases on labelled.label_key = aliases.alias_key
+    left join common_labels
+        on
+            labelled.provider is not distinct from common_labels.provider
+            and coalesce(aliases.label_key, labelled.label_key) = common_labels.label_key
     group by
         labelled.set_name,
         labelled.identifier,
@@ -109,10 +119,7 @@ reference_counts as (
             order by count(*) desc, sum(accuracy) desc, label_key collate "C" asc
         ) as place
     from named
-    where
-        is_reference
-        and label_key is not null
-        and label_key not in (select common_labels.label_key from common_labels)
+    where is_reference and label_key is not null and not is_common
     group by set_name, label_key
 ),
 
@@ -130,7 +137,7 @@ compared as (
     select
         named.set_name,
         named.identifier,
-        top_labels.labels as reference_labels,
+        coalesce(top_labels.labels, '{}') as reference_labels,
         count(*) filter (where named.label_key = any(top_labels.label_keys)) as shared_labels,
         coalesce(
             array_agg(
@@ -141,7 +148,7 @@ compared as (
             '{}'
         ) as labels
     from named
-    inner join top_labels on named.set_name = top_labels.set_name
+    left join top_labels on named.set_name = top_labels.set_name
     where not named.is_reference
     group by named.set_name, named.identifier, top_labels.labels
 ),

@@ -20,7 +20,7 @@ looked_up as (
         {{ function('label_key') }}(judgements.label) as label_key,
         judgements.is_correct,
         nullif({{ function('trim_white_space') }}(judgements.judged_group), '') as judged_group,
-        judgements.weight,
+        judgements.weight as weight_drawn,
         coalesce(judgements.is_made_up, false) as is_made_up,
         tag.accuracy,
         case
@@ -45,6 +45,27 @@ looked_up as (
             and {{ function('label_key') }}(decided_labels.label)
             = {{ function('label_key') }}(judgements.label)
     ) as tag on true
+),
+
+-- What does not count is like what does, of its cell: it hands its weight on.
+weighted as (
+    select
+        identifier,
+        provider,
+        label,
+        label_key,
+        is_correct,
+        judged_group,
+        trim_scale(
+            weight_drawn
+            * count(*) over cell
+            / nullif(count(*) filter (where problem is null) over cell, 0)
+        ) as weight,
+        is_made_up,
+        accuracy,
+        problem
+    from looked_up
+    window cell as (partition by provider, label_key, weight_drawn)
 )
 
-select * from looked_up
+select * from weighted

@@ -31,8 +31,8 @@ smoothed as (
         *,
         judgements + 1 as smoothed_judgements,
         correct
-        + sum(weight * correct) over label_cells / sum(weight * judgements) over label_cells
-            as smoothed_correct
+        + sum(weight * correct) over label_cells
+        / nullif(sum(weight * judgements) over label_cells, 0) as smoothed_correct
     from counted_by_cell
     window label_cells as (partition by provider, is_all_labels, label_key)
 ),
@@ -45,7 +45,7 @@ rated as (
         sum(made_up)::bigint as made_up,
         sum(correct)::bigint as correct,
         {{ stratified_share('correct', 'judgements') }} as precision,
-        {{ effective_trials('correct', 'judgements') }} as trials
+        least({{ effective_trials('correct', 'judgements') }}, sum(judgements)) as trials
     from smoothed
     group by provider, is_all_labels, label_key
 ),

@@ -54,7 +54,7 @@ smoothed as (
         select
             *,
             sum(weight * correct) over label_threshold
-            / sum(weight * judgements) over label_threshold as right_share
+            / nullif(sum(weight * judgements) over label_threshold, 0) as right_share
         from counted_by_cell
         window label_threshold as (partition by provider, is_all_labels, label_key, threshold)
     ) as cells
@@ -74,7 +74,7 @@ rated as (
         sum(judgements - taken - correct + true_positives)::bigint as true_negatives,
         sum(correct - true_positives)::bigint as false_negatives,
         {{ stratified_share('true_positives', 'taken') }} as precision,
-        {{ effective_trials('true_positives', 'taken') }} as precision_trials,
+        least({{ effective_trials('true_positives', 'taken') }}, sum(taken)) as precision_trials,
         {{ stratified_share('true_positives', 'correct') }} as recall,
         {{ effective_trials('true_positives', 'correct') }} as recall_trials,
         {{ stratified_share('2 * true_positives', '(taken + correct)') }} as f1,

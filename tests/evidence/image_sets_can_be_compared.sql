@@ -1,5 +1,6 @@
--- Guards: an image that the catalog does not have, or a set without reference images, is never
--- flagged, and the set would look clean. On another catalog than the sample's, the example is such.
+-- Guards: an image that the catalog does not have is never flagged. A set without reference images, or
+-- whose reference images have common labels alone, has nothing to compare its images with. On another
+-- catalog than the sample's, the example is such.
 {{ config(severity='warn') }}
 with
 
@@ -23,10 +24,9 @@ where
         where images.identifier = members.identifier
     )
 union all
-select
+select distinct
     set_name,
-    null as identifier,
-    'no_reference_image' as problem
-from members
-group by set_name
-having not coalesce(bool_or(is_reference), false)
+    null::uuid as identifier,
+    'no_top_label' as problem
+from {{ ref('image_set_outliers') }}
+where reference_labels = '{}'
