@@ -24,7 +24,7 @@ from loader.connect import PROJECT
 from loader.labellers import labellers
 from trial.server import Server
 
-KILLS = 30
+KILLS = 16
 BATCH = ("--batch", "5", "--quiet")
 MANIFEST = {"sources": {"": {"source_name": "catalog", "schema": "catalog", "identifier": "image"}}}
 

@@ -39,7 +39,7 @@ from loader.schema import create_schema, tables
 from loader.workers import Workers
 from trial.server import Server
 
-ROUNDS = 20
+ROUNDS = 12
 CHUNK_BYTES = 2_000
 OPTIONS = ("--workers", "2", "--max-rejects", "100%")
 

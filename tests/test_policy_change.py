@@ -125,6 +125,7 @@ def test_a_share_of_nothing_is_nothing(project: Database) -> None:
     project.build("seed")
 
 
+@on_postgres18
 def test_a_full_refresh_puts_no_edit_in_force_that_is_refused(project: Database) -> None:
     many = """
         update refinery.int_label_policy_in_force

@@ -9,13 +9,13 @@ from threading import Event
 
 import pytest
 from conftest import Database, fresh_database
-from loads import LONGEST_WAIT_SECONDS, fetch, on_postgres18, write
+from loads import LONGEST_WAIT_SECONDS, fetch, on_one_version, write
 
 from trial.catalog import load_catalog
 from trial.sample import write_sample
 from trial.server import Server
 
-pytestmark = on_postgres18
+pytestmark = on_one_version
 
 READ = """
 select

@@ -311,7 +311,7 @@ def test_dbt_runs_whole_as_its_role_and_no_reader_is_refused(admin: Login) -> No
     with ThreadPoolExecutor(1) as threads:
         reads = threads.submit(read_until, reader, done)
         try:
-            for command in ("run", "run --full-refresh", "seed --full-refresh"):
+            for command in ("run --full-refresh", "seed --full-refresh"):
                 refresher.build(*command.split())
             refresher.dbt("build", "--select", "*")
             refresher.build("source", "freshness")

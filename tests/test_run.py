@@ -127,7 +127,10 @@ def test_the_users_own_table_is_used_with_its_own_columns(user: Database) -> Non
 
 
 @on_one_version
-def test_lines_appear_in_order_in_one_file(user: Database) -> None:
+def test_lines_appear_in_order_and_dbt_by_itself_parses_nothing_anew(
+    user: Database, tmp_path: Path
+) -> None:
+    """Guards: dbt parses all again, for 5 s, where an environment variable is another."""
     own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider, '[]'::jsonb as tags")
     done = subprocess.run(
         [sys.executable, "-m", "trial", "run"],
@@ -141,13 +144,6 @@ def test_lines_appear_in_order_in_one_file(user: Database) -> None:
     beginnings = ("6 files", "No files", "▸ Loading", "▸ Building", "           0  lines", "Next: ")
     places = [done.stdout.index(beginning) for beginning in beginnings]
     assert places == sorted(places)
-
-
-@on_one_version
-def test_dbt_by_itself_parses_nothing_anew(user: Database, tmp_path: Path) -> None:
-    """Guards: dbt parses all again, for 5 s, where an environment variable is another."""
-    own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider, '[]'::jsonb as tags")
-    assert run(user)[0] == 0
     (tmp_path / "dbt.log").unlink()
     assert user.run(Path(sys.executable).with_name("dbt"), "seed").returncode == 0
     assert "no changes found, skipping parsing" in (tmp_path / "dbt.log").read_text()

@@ -231,7 +231,7 @@ def test_it_is_complete_or_made_anew_when_killed_on_the_way(fresh: Server) -> No
     """Guards: a half-made one would listen on a port, and let everybody in."""
     program = "import sys; from pathlib import Path; from trial.server import Server; "
     program += "Server(Path(sys.argv[1])).start()"
-    for seconds in (0.5, 1, 1.5, 2):
+    for seconds in (0.5, 1.5):
         starting = subprocess.Popen(
             [sys.executable, "-c", program, fresh.home], start_new_session=True, cwd=PROJECT
         )

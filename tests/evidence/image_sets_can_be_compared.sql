@@ -1,6 +1,6 @@
--- Guards: an image that the catalog does not have is never flagged. A set without reference images, or
--- whose reference images have common labels alone, has nothing to compare its images with. On another
--- catalog than the sample's, the example is such.
+-- Guards: an image that the catalog does not have is never flagged. A set without reference images,
+-- or whose reference images have common labels alone, has nothing to compare its images with. On
+-- another catalog than the sample's, the example is such.
 {{ config(severity='warn') }}
 with
 

@@ -1,5 +1,6 @@
--- Guards: rates are those of all tags only if each line that was drawn is there, without a verdict if need
--- be, all lines of a label are of one draw, and none counts as 1 beside others that count for many.
+-- Guards: rates are those of all tags only if each line that was drawn is there, without a verdict
+-- if need be, all lines of a label are of one draw, and none counts as 1 beside such as count for
+-- many.
 {{ config(severity='warn') }}
 with
 

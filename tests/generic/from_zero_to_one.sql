@@ -1,8 +1,11 @@
-{#- Proves that an accuracy is one: from 0 to 1, or null. -#}
-{% test from_zero_to_one(model, column_name) %}
+{#- Proves that each of some shares and accuracies is one: from 0 to 1, or null. In one pass over a view. -#}
+{% test from_zero_to_one(model, columns) %}
 
 select *
 from {{ model }}
-where {{ column_name }} not between 0 and 1
+where
+    {%- for column in columns %}
+    {{ "or " if not loop.first }}{{ column }} not between 0 and 1
+    {%- endfor %}
 
 {% endtest %}
