@@ -9,8 +9,11 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
+import jinja2
 import pytest
+import yaml
 from conftest import Database
 from loads import fetch, on_postgres18
 
@@ -79,6 +82,27 @@ def test_unit_tests_hold_whatever_the_vars_say(sample: Database) -> None:
     unit_tests = ("--select", "models/evidence,test_type:unit")
     done = sample.dbt("test", *unit_tests, "--vars", json.dumps(ours))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("var", "value", "words"),
+    [
+        ("threshold_objective", "recall", "is precision, f1 or cost, not recall."),
+        ("threshold_minimum_precision", 95, "is between 0 and 1, not 95."),
+        ("threshold_minimum_precision", 1, "is between 0 and 1, not 1."),
+        ("cost_of_miss", -1, "are 0 or above."),
+        ("cost_of_false_show", -1, "are 0 or above."),
+    ],
+)
+def test_a_var_that_says_what_cannot_be_is_refused(var: str, value: object, words: str) -> None:
+    """By the macro alone: dbt parses the project anew for each var."""
+    ours = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"] | {var: value}
+    exceptions = mock.Mock()
+    macro = jinja2.Template((PROJECT / "macros" / "threshold_objective.sql").read_text())
+    names = {"var": ours.__getitem__, "execute": True, "exceptions": exceptions, "return": str}
+    macro.make_module(names).threshold_objective()
+    exceptions.raise_compiler_error.assert_called_once()
+    assert words in exceptions.raise_compiler_error.call_args.args[0]
 
 
 def test_a_sample_of_no_label_in_particular_is_what_people_can_judge(sample: Database) -> None:
