@@ -532,7 +532,7 @@ def aliases(keys: set[str]) -> set[str]:
     return keys if more <= keys else aliases(keys | more)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(two_files())
 def test_any_decisions_leave_the_files_in_order(files: list[list[list[str]]]) -> None:
     with (

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from conftest import Database, fresh_database
-from loads import fetch, on_postgres18, write
+from loads import fetch, on_one_version, write
 from recount import RECOUNT, WRONG_EXAMPLES, miscounted
 
 from loader.connect import PROJECT
 from trial.server import Server
 
-pytestmark = on_postgres18
+pytestmark = on_one_version
 
 SEED = int(os.environ.get("COUNTS_SEED") or random.SystemRandom().randrange(10**6))
 LABELS = ("Dog", "Cat", "Atm", "ATM", "Sea Snake", "Air Fryer", "Bucket Hat")

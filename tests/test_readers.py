@@ -65,7 +65,7 @@ def test_readers_never_miss_anything(few: Database, commands: list[str]) -> None
 def read_until(database: Database, want: list[tuple], done: Event) -> int:
     reads = 0
     with database.connect() as connection:
-        while not done.is_set():
+        while not done.wait(0.02):
             assert connection.execute(READ).fetchall() == want
             reads += 1
     return reads
@@ -130,6 +130,7 @@ def test_a_full_refresh_lets_who_holds_a_store_go_first(few: Database) -> None:
         deadline = time.monotonic() + 12
         while time.monotonic() < deadline:
             reader.execute(READ)
+            time.sleep(0.02)
         assert reader.execute(tried).fetchall() == [(0,)]  # it is still ours alone
         assert running.poll() is None
     assert running.wait(LONGEST_WAIT_SECONDS) == 0

@@ -39,7 +39,7 @@ def polled(database: Database, queries: tuple[str, ...]) -> Iterator[None]:
 
     def poll() -> None:
         with database.connect() as connection:
-            while not stop.is_set() and not odd:
+            while not stop.wait(0.02) and not odd:
                 try:
                     got = [connection.execute(query).fetchall() for query in queries]
                 except Exception as error:  # whatever a reader would get

@@ -80,7 +80,7 @@ def read_until(database: Database, done: Event) -> int:
     """Read what readers read, until told to stop; return how often."""
     reads = 0
     with database.connect() as connection:
-        while not done.is_set():
+        while not done.wait(0.02):
             assert connection.execute(READ).fetchall() == PUBLISHED
             assert connection.execute(REJECTED).fetchall()
             reads += 1

@@ -19,7 +19,7 @@
 least((select max(latest."{{ changed_at }}") from images as latest), now() - interval '1 hour')
 {%- endset %}
 {%- if not changed_at %}{% set read_until = 'null::timestamptz' %}{% endif %}
-{%- set reads_all = not changed_at or not is_incremental() or flags.FULL_REFRESH %}
+{%- set reads_all = not changed_at or not is_incremental() or is_full_refresh() %}
 -- depends_on: {{ ref('int_label_changes') }}
 
 -- Stored, though only the count reads it: reading the catalog's tags is most of its work. A refresh

@@ -5,7 +5,7 @@
         full_refresh=false,
         pre_hook=[
             "set local work_mem = '256MB'; set local parallel_setup_cost = 0",
-            "{% if flags.FULL_REFRESH %}{{ note_that_all_labels_change() }}{% endif %}",
+            "{% if is_full_refresh() %}{{ note_that_all_labels_change() }}{% endif %}",
             "lock table {{ ref('int_label_changes') }} in share row exclusive mode",
         ],
         post_hook=[
