@@ -46,12 +46,17 @@ def require_schema(connection: psycopg.Connection) -> None:
 
 
 def lock(connection: psycopg.Connection) -> None:
-    """Take the place of the one that writes; raises UserError if another is at it."""
-    (is_free,) = connection.execute(
-        "select pg_try_advisory_lock('tag_writes.runs'::regclass::bigint)"
-    ).fetchone() or (False,)
-    if not is_free:
-        raise UserError("another `python -m catalog` is writing: stop that one, or wait for it")
+    """Take the place of the one that writes; raises UserError if another is at it.
+
+    The server may be at the end of a session for a moment after its command has ended.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("set local lock_timeout = '1s'")
+            connection.execute("select pg_advisory_lock('tag_writes.runs'::regclass::bigint)")
+    except psycopg.errors.LockNotAvailable:
+        words = "another `python -m catalog` is writing: stop that one, or wait for it"
+        raise UserError(words) from None
 
 
 def unfinished_run(

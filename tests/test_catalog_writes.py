@@ -215,6 +215,16 @@ def test_what_another_writes_between_read_and_write_is_not_lost(
     assert fetch(written_to, HAS_BOTH, OWN_TAG, image) == [(True,)]
 
 
+def test_a_session_that_is_at_its_end_is_waited_for(written_to: Database) -> None:
+    """A command ends before the server has let go of its lock."""
+    with ThreadPoolExecutor(1) as threads:
+        with written_to.connect() as ending:
+            ending.execute("select pg_advisory_lock('tag_writes.runs'::regclass::bigint)")
+            done = threads.submit(says, written_to, "write-tags")
+            wait_until_blocked(ending)
+        assert "rows of catalog.image written" in done.result()
+
+
 def test_a_catalog_that_is_written_to_all_the_while_loses_nothing(written_to: Database) -> None:
     identifiers = fetch(
         written_to, "select identifier from catalog.image order by md5(identifier::text) limit 500"
