@@ -41,10 +41,11 @@ with hashed as (
 placed as (
     select
         *,
-        row_number() over (partition by provider, label, bin order by hash, identifier) as place,
-        count(*) over (partition by provider, label, bin) as cell_size,
-        least(count(*) over (partition by provider, label, bin), %(each)s) as drawn
+        row_number() over (cell order by hash, identifier) as place,
+        count(*) over cell as cell_size,
+        least(count(*) over cell, %(each)s) as drawn
     from hashed
+    window cell as (partition by provider, label, bin)
 )
 
 select

@@ -382,20 +382,23 @@ function histogram(said, minimum) {
       make("text", { x: Math.max(8, Math.min(x(bin), width - 8)), y: floor + 12 }, (bin / 100).toFixed(1))));
 }
 
-// Of the images in each bin below 1, as the fit expects them: the sum of a hundred parts of the bin, each by the
-// density in its middle. What a log-normal has above 1 is left out.
+const PARTS = 10_000; // of the accuracies from 0 to 1, a hundred of each bin
+
+// Of the images in each bin below 1, as the fit expects them: each part of a bin by the density in its middle.
+// What a log-normal has above 1 is left out.
 function expectedShares([fit, one, other]) {
-  const parts = Array.from({ length: 10_000 }, (_, part) => part / 10_000);
-  const masses = fit === "beta" ? betaMasses(parts, one, other) : parts.map((left) => left + 0.00005).map((value) =>
-    Math.exp(-(((Math.log(value) - one) / other) ** 2) / 2) / (value * other * Math.sqrt(2 * Math.PI) * 10_000));
-  return Array.from({ length: 100 }, (_, bin) => addUp(masses.slice(bin * 100, (bin + 1) * 100)));
+  const middles = Array.from({ length: PARTS }, (_, part) => (part + 0.5) / PARTS);
+  const masses = fit === "beta" ? betaMasses(middles, one, other) : middles.map((value) =>
+    Math.exp(-(((Math.log(value) - one) / other) ** 2) / 2) / (value * other * Math.sqrt(2 * Math.PI) * PARTS));
+  return Array.from({ length: 100 }, (_, bin) => addUp(masses.slice(bin * PARTS / 100, (bin + 1) * PARTS / 100)));
 }
 
 // As logarithms, or those of a narrow Beta would all be 0. The power of 1 - x, which may have no bound at 1, is
 // integrated exactly.
-function betaMasses(parts, alpha, beta) {
-  const logs = parts.map((left) => (alpha - 1) * Math.log(left + 0.00005) + beta * Math.log(1 - left)
-    + Math.log1p(-(Math.max(0, (0.9999 - left) / (1 - left)) ** beta)));
+function betaMasses(middles, alpha, beta) {
+  const half = 0.5 / PARTS;
+  const logs = middles.map((value) => (alpha - 1) * Math.log(value) + beta * Math.log(1 - value + half)
+    + Math.log1p(-(Math.max(0, (1 - value - half) / (1 - value + half)) ** beta)));
   const most = Math.max(...logs);
   const masses = logs.map((log) => Math.exp(log - most));
   const whole = addUp(masses);

@@ -158,8 +158,6 @@ def judged(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     Each judged label was said, so 1.0 stands for its score: then every threshold takes it, and what
     is counted is how often the machine was right at all.
     """
-    if not VERDICTS.exists():
-        pytest.skip(f"{VERDICTS} is not there")
     said: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
     for row in verdicts():
         said[row["provider"]][row["identifier"]][row["label"]] = None
@@ -190,6 +188,8 @@ def judged(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def verdicts() -> Iterator[dict[str, str]]:
+    if not VERDICTS.exists():
+        pytest.skip(f"{VERDICTS} is not there")
     with VERDICTS.open(newline="") as lines:
         yield from csv.DictReader(lines)
 
@@ -256,8 +256,6 @@ def test_real_verdicts_are_taken_by_every_threshold(judged: Database) -> None:
 
 def test_verdicts_on_one_image_are_alike() -> None:
     """So intervals are wider than judgements tell that are taken for independent ones."""
-    if not VERDICTS.exists():
-        pytest.skip(f"{VERDICTS} is not there")
     intervals = {}
     for provider in ("rekognition", "google_vision"):
         images: dict[str, list[bool]] = defaultdict(list)

@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import UNHEARD_OF, Database
 from loads import edited_seeds, on_postgres18
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.review_page import OPTIONS
 from loader.errors import UserError
@@ -442,10 +442,12 @@ def test_what_people_judged_is_shown_the_wrong_most_surely_first(opened: Open) -
         )
     )
     page.locator("#shown").select_option("judged")
-    assert page.locator("#list .label").all_inner_texts() == ["Boxy", "Airy"]
+    # It waits, because the list is drawn again when the address changes.
+    expect(page.locator("#list li")).to_have_text(
+        ["Boxy\n12\nmade up", "Airy\n12"], use_inner_text=True
+    )
     page.keyboard.press("Escape")
     page.locator("#list a").first.click()
-    assert page.locator("#list li").all_inner_texts() == ["Boxy\n12\nmade up", "Airy\n12"]
     words = page.locator("#evidence").inner_text()
     assert "People judged 20 tags: 4 right (8 % to 42 %); 20 of the verdicts made up." in words
 
