@@ -25,11 +25,8 @@ from review.edit import Decision, Edit
 STORED = ("int_rekognition_labels", *COUNT)
 LOOKS, UNPREPARED_LOOKS = 2_000, 500
 
-# What dbt reads of the project; the policy's files are edited in a copy.
-PROJECT_PARTS = (
-    *("dbt_project.yml", "profiles.yml", "selectors.yml"),
-    *("functions", "macros", "models", "seeds", "tests"),
-)
+# The folder of the project that the benchmark edits, and where dbt writes.
+EDITED, WRITTEN = "seeds", ("target", "logs")
 CHANGE = """
 update catalog.image
 set
@@ -105,18 +102,18 @@ class Percentiles:
     of_95: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class Afterwards:
-    """All that is measured on a database that ours has built."""
+    """All that is measured on a database that ours has built; None: not yet."""
 
-    new_responses: Refresh
-    changed_rows: Refresh  # of the catalog
-    nothing_new: Refresh
-    rows_written: int  # by the last
-    policy_edit: float
-    prepared: Percentiles
-    unprepared: Percentiles
-    labels: float
+    policy_edit: float | None = None
+    prepared: Percentiles | None = None
+    unprepared: Percentiles | None = None
+    labels: float | None = None
+    new_responses: Refresh | None = None
+    changed_rows: Refresh | None = None  # of the catalog
+    nothing_new: Refresh | None = None
+    rows_written: int = 0  # by the last
 
 
 @contextmanager
@@ -127,27 +124,20 @@ def own_dbt_folder() -> Iterator[None]:
         yield
 
 
-def measure_afterwards(inputs: Inputs, connections: int, clock: ServerClock) -> Afterwards:
+def measure_afterwards(
+    found: Afterwards, inputs: Inputs, connections: int, clock: ServerClock
+) -> None:
     """Measure all of it on the database of the environment, which is changed by it."""
-    policy_edit = measure_policy_edit(clock)
-    prepared = measure_looks(LOOKS, is_prepared=None)
-    unprepared = measure_looks(UNPREPARED_LOOKS, is_prepared=False)
-    labels = measure_labels()
-    new_responses = refresh(inputs.new_labels, connections, clock)
+    found.policy_edit = measure_policy_edit(clock)
+    found.prepared = measure_looks(LOOKS, is_prepared=None)
+    found.unprepared = measure_looks(UNPREPARED_LOOKS, is_prepared=False)
+    found.labels = measure_labels()
+    found.new_responses = refresh(inputs.new_labels, connections, clock)
     change_catalog()
-    changed_rows = refresh(inputs.new_labels, connections, clock)
+    found.changed_rows = refresh(inputs.new_labels, connections, clock)
     before = rows_written()
-    nothing_new = refresh(inputs.new_labels, connections, clock)
-    return Afterwards(
-        new_responses,
-        changed_rows,
-        nothing_new,
-        rows_written() - before,
-        policy_edit,
-        prepared,
-        unprepared,
-        labels,
-    )
+    found.nothing_new = refresh(inputs.new_labels, connections, clock)
+    found.rows_written = rows_written() - before
 
 
 def refresh(labels: Path, connections: int, clock: ServerClock) -> Refresh:
@@ -178,7 +168,7 @@ def rows_written() -> int:
 def measure_policy_edit(clock: ServerClock) -> float:
     """Return the seconds from `dbt seed`, after a label is excluded, until it is out of sight."""
     tag = json.dumps([{"name": EDITED_LABEL, "provider": "rekognition"}])
-    with connect() as connection, copied_project() as seed:
+    with connect() as connection, parsed_copy() as seed:
         (image,) = connection.execute(ONE_THAT_SHOWS_IT, (tag,)).fetchone() or (None,)
         if image is None:
             raise UserError(f"no image shows {EDITED_LABEL}; the benchmark needs more images")
@@ -209,15 +199,23 @@ class Seed:
 
 
 @contextmanager
-def copied_project() -> Iterator[Seed]:
-    """Copy the project, so that nobody's files are touched, and let dbt parse it."""
+def parsed_copy() -> Iterator[Seed]:
+    """Let dbt parse a copy of the project, so that nobody's files are touched."""
     with tempfile.TemporaryDirectory() as folder:
-        for part in PROJECT_PARTS:
-            copy = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy
-            copy(PROJECT / part, Path(folder) / part)
+        copy_project(Path(folder))
         seed = Seed(Path(folder))
         succeed(seed.command)
         yield seed
+
+
+def copy_project(folder: Path) -> None:
+    """Copy what is edited, and link all else, whatever the project consists of."""
+    folder.mkdir(exist_ok=True)
+    for part in PROJECT.iterdir():
+        if part.name == EDITED:
+            shutil.copytree(part, folder / EDITED)
+        elif part.name not in WRITTEN and not part.name.startswith("."):
+            (folder / part.name).symlink_to(part)
 
 
 def measure_looks(count: int, is_prepared: bool | None) -> Percentiles:

@@ -1,8 +1,8 @@
 """Runs of the contestants, one after the other, each from the same beginning."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from statistics import median
@@ -23,7 +23,7 @@ Run = Mapping[str, Usage]  # by step
 class Record:
     """The runs of one contestant."""
 
-    runs: Sequence[Run]
+    runs: list[Run] = field(default_factory=list)
 
     def total(self) -> Usage:
         """Return the median of all steps together."""
@@ -61,12 +61,11 @@ def run_rounds(
     rounds: int,
     clock: ServerClock,
     reference: Results | None = None,
-) -> dict[str, Record]:
-    """Run the contestants in turns; ours' last database stays, the others go.
+) -> Iterator[tuple[str, Run]]:
+    """Run the contestants in turns, and yield each run; ours' last database stays, the others go.
 
     Raises UserError if the first run of one ends with anything else than `reference`, or ours.
     """
-    runs: dict[str, list[Run]] = {contestant.name: [] for contestant in contestants}
     for number in range(rounds):
         for contestant in contestants:
             if number >= contestant.most_rounds:
@@ -74,7 +73,6 @@ def run_rounds(
             create(contestant.database, contestant.template)
             use(contestant.database)
             run = run_steps(contestant.steps(inputs, connections), clock)
-            runs[contestant.name].append(run)
             if number == 0:
                 results = Results.of(contestant)
                 reference = reference or results
@@ -85,4 +83,4 @@ def run_rounds(
             )
             if contestant is not OURS:
                 drop(contestant.database)
-    return {name: Record(of_one) for name, of_one in runs.items()}
+            yield contestant.name, run
