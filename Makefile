@@ -1,12 +1,16 @@
 .DEFAULT_GOAL := help
+# A command fails with the first of its pipe that does.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 .PHONY: help install run psql policy-preview explain draw_judgement_sample review lint lint-sql \
-	lint-the-rest test test-postgres15 test-postgres18 test-the-rest bench bench-growth lock clean
+	lint-the-rest test test-built test-unbuilt test-postgres15 test-slow bench bench-growth lock clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := benchmarks
 IMAGES ?= 200000
+ROUNDS ?= 3
 SQL := functions models tests/evidence tests/label_policy tests/models
 
 # The user's files for `make run`; exported, so that no shell reads what is in them.
@@ -30,8 +34,10 @@ moved = $(shell [ ! -s $(1)/installed ] || \
 	[ "$$(cat $(1)/installed)" = "$$(cd -P $(1)/.. && pwd)" ] || echo $(1)/installed)
 .PHONY: $(call moved,$(VENV)) $(call moved,$(BENCH)/.venv)
 
-# Of Ctrl-C one sentence is said, not what venv and pip say of it.
+# One of another project, behind a link, is left alone. Of Ctrl-C one sentence is said, not what venv and pip
+# say of it.
 define make_environment
+	@[ ! -L $(@D) ] || rm $(@D)
 	@trap 'echo "Error: interrupted; run the same command again to go on" >&2; exit 130' INT; \
 	said=$$({ $(PYTHON) -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet --no-deps \
 		--require-hashes --disable-pip-version-check --requirement $<; } 2>&1) || \
@@ -80,23 +86,28 @@ lint-the-rest:
 	@COLUMNS=160 $(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml >target/dbt-bouncer.log 2>&1 || \
 		{ cat target/dbt-bouncer.log >&2; exit 1; }
 
-test: lint ## everything that is checked: lint, dbt's tests and pytest, on real servers
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=line \
-		test-the-rest test-postgres18 test-postgres15
+test: install ## everything that is checked, each promise once: lint, dbt's tests and pytest
+	@$(MAKE) --no-print-directory --jobs 4 test-built test-unbuilt test-postgres15 lint-sql lint-the-rest
 
-# What is built on a server is built once in each of these; the longest is begun first.
-test-postgres18:
-	@$(BIN)/python -m pytest -k postgres18
-test-postgres15:
-	@$(BIN)/python -m pytest -k postgres15
-test-the-rest:
-	@$(BIN)/python -m pytest -k "not postgres15 and not postgres18"
+# pytest's groups, a process each: what is built on a server is built once in it. The longest is begun first.
+test-built: ## of `make test`: what needs the project in a database
+	$(call pytest,built and not postgres15 and not slow)
+test-unbuilt: ## of `make test`: what does not
+	$(call pytest,not built and not postgres15 and not slow)
+test-postgres15: ## of `make test`: what differs by version, on Debian's Postgres 15
+	$(call pytest,postgres15 and not slow)
+
+test-slow: install $(BENCH)/.venv/installed ## many rounds of what `make test` does once, and every other target of make
+	$(call pytest,slow)
+
+# Each line of dots begins with the group, and ends with how many tests of how many are done.
+pytest = @COLUMNS=60 $(BIN)/python -m pytest --quiet --durations=10 -m "$(1)" | sed -u "s/^/$(@:test-%=%)	/"
 
 bench: $(BENCH)/.venv/installed ## measure it against other ways to do the same; under 10 minutes, IMAGES=200000
-	@$(BENCH)/.venv/bin/python -m benchmarks --images $(IMAGES)
+	@$(BENCH)/.venv/bin/python -m benchmarks --images $(IMAGES) --rounds $(ROUNDS)
 
 bench-growth: $(BENCH)/.venv/installed ## measure how the time grows from 50,000 to 800,000 images, ours and DuckDB
-	@$(BENCH)/.venv/bin/python -m benchmarks --growth
+	@$(BENCH)/.venv/bin/python -m benchmarks --growth --images $(IMAGES) --rounds $(ROUNDS)
 
 $(BENCH)/.venv/installed: $(BENCH)/requirements.lock
 	@echo "▸ Installing what $< pins into $(BENCH)/.venv, once"

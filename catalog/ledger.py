@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from loader.errors import UserError
 
 SCHEMA = "tag_writes"
+LOCK_TIMEOUT = "1s"
 DDL = Path(__file__).with_name("schema.sql")
 
 
@@ -52,7 +53,7 @@ def lock(connection: psycopg.Connection) -> None:
     """
     try:
         with connection.transaction():
-            connection.execute("set local lock_timeout = '1s'")
+            connection.execute("select set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
             connection.execute("select pg_advisory_lock('tag_writes.runs'::regclass::bigint)")
     except psycopg.errors.LockNotAvailable:
         words = "another `python -m catalog` is writing: stop that one, or wait for it"
