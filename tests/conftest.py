@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,12 +21,14 @@ import psycopg
 import pytest
 from click import Group
 from click.testing import CliRunner, Result
+from psycopg import sql
 from pytest_postgresql.janitor import DatabaseJanitor
 
+from loader import files
 from loader.cli import cli
 from loader.connect import OWN_SERVER, PROJECT
-from loader.schema import create_schema
-from review.files import FOLDER
+from loader.schema import create_schema, tables
+from review.files import COLUMNS, FOLDER, read
 from trial.catalog import load_catalog
 from trial.sample import write_sample
 from trial.server import ROLE, Server, find_binaries
@@ -45,16 +48,29 @@ delete from refinery.int_label_policy_in_force;
 insert into refinery.int_label_policy_in_force select * from refinery.int_seeded_label_policy;
 """
 
+DBT = Path(sys.executable).with_name("dbt")
+
 KILL_SEED = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(1 << 32))
+
+WITHOUT_TESTS = ("--exclude-resource-types", "unit_test", "test")
 
 # A label of the fixture `sample`, on 7 images from 0.9 on, that nobody has reviewed.
 UNHEARD_OF = "Unheard Of"
 
+# What tests of the label policy's files decide on; to them come those that are corrected.
+# fmt: off
+SOME_LABELS = {
+    "Abies", "Adult", "Ape", "Boy", "Casa Milà", "Cat", "Cathedral", "Cattle", "Child", "Corrosion",
+    "Cow", "Dog", "Fir", "Key", "Kid", "Kiss", "Kissing", "Kite", "Make Out", "Polar Bear", "Rifle",
+    "Woman", "Zoo",
+}
+# fmt: on
+
 # What a test records to be printed after the suite.
 SUMMARY = "summary"
 
-# The project as dbt has parsed it, by the database's host and name.
-PARSED: dict[tuple[str, str], Any] = {}
+# The project as dbt has parsed it, and the file that it wrote, by the vars that it was parsed with.
+PARSED: dict[str, tuple[Any, Path]] = {}
 
 # Postgres 15 is the oldest that the project promises to work on; Debian's package puts it there.
 BINARIES = {18: None, 15: Path("/usr/lib/postgresql/15/bin")}
@@ -67,16 +83,22 @@ class Database:
     host: str
     name: str
     folder: Path
+    user: str = ROLE
 
     @property
     def environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if name not in OWN_SERVER}
-        where = {"PGHOST": self.host, "PGPORT": "5432", "PGUSER": ROLE, "PGDATABASE": self.name}
+        where = {
+            "PGHOST": self.host,
+            "PGPORT": "5432",
+            "PGUSER": self.user,
+            "PGDATABASE": self.name,
+        }
         return clean | where
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(
-            host=self.host, port=5432, user=ROLE, dbname=self.name, autocommit=True
+            host=self.host, port=5432, user=self.user, dbname=self.name, autocommit=True
         )
 
     def run(self, *command: str | Path, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
@@ -96,8 +118,11 @@ class Database:
         assert done.exit_code == 0, done.stderr
         return done.stdout + done.stderr
 
-    def invoke(self, group: Group, *arguments: str | Path, **environment: str) -> Result:
+    def invoke(
+        self, group: Group, *arguments: str | Path, stdin: bytes = b"", **environment: str
+    ) -> Result:
         """Run a command of one of the project's programs, in this process."""
+        files._standard_input.cache_clear()  # a process reads it once
         here = self.environment | {"DBT_TARGET_PATH": str(self.folder / "target")} | environment
         with (
             mock.patch.dict(os.environ, here, clear=True),
@@ -105,7 +130,8 @@ class Database:
             mock.patch("signal.signal"),  # the command sets its process's own
             chdir(PROJECT),
         ):
-            return CliRunner().invoke(group, [str(a) for a in arguments], catch_exceptions=False)
+            words = [str(argument) for argument in arguments]
+            return CliRunner().invoke(group, words, stdin, catch_exceptions=False)
 
     def dbt(self, *arguments: str, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
         """Run dbt in a project's folder; in this process, because each start of one takes 3 s."""
@@ -114,25 +140,38 @@ class Database:
         said = io.StringIO()
         in_our_place = mock.patch.dict(os.environ, self.environment, clear=True)
         with in_our_place, chdir(folder), redirect_stdout(said):
-            # What is parsed with other vars is not what the next run needs.
-            is_ours = folder == PROJECT and "--vars" not in arguments
-            parsed = self._parsed_project() if is_ours else None
+            parsed = self._parsed_project(arguments) if folder == PROJECT else None
             # A parsed project is written at length by each run, for nobody to read.
             with mock.patch("dbt.contracts.graph.manifest.Manifest.write"):
                 done = dbtRunner(parsed).invoke(self._dbt_arguments(*arguments, folder=folder))
         status = 0 if done.success else 2 if done.exception else 1
         return subprocess.CompletedProcess(arguments, status, said.getvalue(), "")
 
-    def _parsed_project(self) -> Any:  # noqa: ANN401 - dbt's Manifest, imported only where it runs
-        """Return the project as dbt parses it for this database: once, as it takes 4 s."""
+    def _parsed_project(self, arguments: tuple[str, ...]) -> Any:  # noqa: ANN401 - dbt's Manifest, imported only where it runs
+        """Return the project as dbt parses it: once, as that takes 4 s, and for this database."""
         from dbt.cli.main import dbtRunner
 
-        known_by = (self.host, self.name)
-        if known_by not in PARSED:
-            done = dbtRunner().invoke(self._dbt_arguments("--quiet", "parse"))
-            PARSED[known_by] = done.result
+        at = arguments.index("--vars") if "--vars" in arguments else len(arguments)
+        variables = arguments[at : at + 2]
+        own = self.folder / "target" / "manifest.json"
+        if (known_by := "".join(variables)) not in PARSED:
+            done = dbtRunner().invoke(self._dbt_arguments("--quiet", "parse", *variables))
+            PARSED[known_by] = done.result, own
             gc.freeze()  # or each look for garbage would go through it
-        return PARSED[known_by]
+        parsed, written = PARSED[known_by]
+        if not own.exists():
+            own.parent.mkdir(exist_ok=True)
+            own.hardlink_to(written)
+        for kind in ("nodes", "sources", "functions"):
+            for resource in getattr(parsed, kind).values():
+                if resource.relation_name:
+                    _, rest = resource.relation_name.split(".", 1)
+                    resource.relation_name = f'"{self.name}".{rest}'
+                resource.database = self.name
+                # What macros see of it.
+                seen = parsed.flat_graph[kind][resource.unique_id]
+                seen |= {"database": self.name, "relation_name": resource.relation_name}
+        return parsed
 
     def _dbt_arguments(self, *arguments: str, folder: Path = PROJECT) -> list[str]:
         """Return arguments that let dbt keep our project's artifacts in this database's folder."""
@@ -142,7 +181,7 @@ class Database:
     def start_dbt(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start dbt as a program of its own, to be waited for by the caller."""
         return subprocess.Popen(
-            [Path(sys.executable).with_name("dbt"), *self._dbt_arguments(*arguments)],
+            [DBT, *self._dbt_arguments(*arguments)],
             cwd=PROJECT,
             env=self.environment,
             stdout=subprocess.DEVNULL,
@@ -166,11 +205,29 @@ class Database:
         return path.read_text()
 
 
-@pytest.fixture(scope="session", params=BINARIES, ids=lambda version: f"postgres{version}")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on Postgres 18, and what differs by version on 15 too."""
+    if "server" in metafunc.fixturenames:
+        differs = metafunc.definition.get_closest_marker("both_versions")
+        versions = list(BINARIES) if differs else [18]
+        ids = [f"postgres{version}" for version in versions]
+        metafunc.parametrize("server", versions, indirect=True, ids=ids, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Tell the groups of `make test` apart."""
+    for item in items:
+        if "postgres15" in item.name:
+            item.add_marker("postgres15")
+        if {"built_project", "built_sample"} & set(item.fixturenames):
+            item.add_marker("built")
+
+
+@pytest.fixture(scope="session")
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A running server of each version that is installed."""
+    """A running server of a version, if that is installed."""
     home = tmp_path_factory.mktemp(f"postgres{request.param}") / "home"
     with running_server(request.param, home) as running:
         yield running
@@ -207,6 +264,19 @@ def fresh_database(server: Server, name: str, folder: Path) -> Iterator[Database
         yield Database(host, name, folder)
 
 
+@contextmanager
+def clone(server: Server, built: Database, name: str, folder: Path) -> Iterator[Database]:
+    """Copy a database that has been built, with what dbt wrote of it, and drop it afterwards."""
+    shutil.copytree(built.folder / "target", folder / "target")
+    with psycopg.connect(**server.parameters(), autocommit=True) as admin:
+        copy, original = sql.Identifier(name), sql.Identifier(built.name)
+        admin.execute(sql.SQL("create database {} template {}").format(copy, original))
+        try:
+            yield Database(built.host, name, folder)
+        finally:
+            admin.execute(sql.SQL("drop database {} with (force)").format(copy))
+
+
 @pytest.fixture
 def database(server: Server, tmp_path: Path) -> Iterator[Database]:
     """An empty database."""
@@ -215,39 +285,137 @@ def database(server: Server, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def loaded(database: Database) -> Database:
-    """A database in which `init` has been run."""
+def own_loaded(database: Database) -> Database:
+    """A database in which `init` has been run, to be changed."""
     with database.connect() as connection:
         create_schema(connection)
     return database
 
 
 @pytest.fixture(scope="session")
-def project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The project built on an empty catalog, for tests that bring their own rows."""
-    folder = tmp_path_factory.mktemp("project")
-    with fresh_database(server, "project", folder) as fresh:
+def initialised(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database in which `init` has been run, once: that takes longer than most loads."""
+    with fresh_database(server, "initialised", tmp_path_factory.mktemp("initialised")) as fresh:
+        with fresh.connect() as connection:
+            create_schema(connection)
+        yield fresh
+
+
+@pytest.fixture
+def loaded(initialised: Database) -> Database:
+    """The same with nothing in it, for tests that leave its schema as it is."""
+    empty(initialised)
+    return initialised
+
+
+def empty(database: Database) -> None:
+    """Take all rows out of the loader's tables."""
+    names = sql.SQL(", ").join(sql.Identifier("raw", table) for table in tables())
+    with database.connect() as connection:
+        connection.execute(sql.SQL("truncate {} restart identity").format(names))
+
+
+# What is built once on each server, and only cloned
+
+
+@pytest.fixture(scope="session")
+def built_project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The project built on an empty catalog."""
+    with fresh_database(server, "built_project", tmp_path_factory.mktemp("built")) as fresh:
         fresh.loader("init")
         with fresh.connect() as connection:
             connection.execute((PROJECT / "trial" / "catalog.sql").read_bytes())
-        fresh.build("build", "--exclude-resource-types", "unit_test", "test")
+        fresh.build("build", *WITHOUT_TESTS)
         yield fresh
 
 
 @pytest.fixture(scope="session")
-def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def built_few(
+    server: Server, built_project: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """The project on 300 images, 200 of them labelled."""
+    folder = tmp_path_factory.mktemp("few")
+    catalog, labels = write_sample(folder, images=300, labelled=200)
+    with clone(server, built_project, "built_few", folder) as few:
+        with few.connect() as connection:
+            # A catalog file replaces only a table that is from one.
+            connection.execute(
+                "comment on table catalog.image is 'Loaded by label-refinery from nothing (0:0)'"
+            )
+            load_catalog(connection, catalog)
+        few.loader("load", labels)
+        few.build("run", "--selector", "refresh")
+        yield few
+
+
+@pytest.fixture(scope="session")
+def built_sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The project built on the sample, the evidence too, with all of dbt's tests."""
     folder = tmp_path_factory.mktemp("sample")
     catalog, labels = write_sample(folder)
     # Whatever people approve of, it is none of this.
     labels.write_bytes(labels.read_bytes().replace(b'"Bucket Hat"', f'"{UNHEARD_OF}"'.encode()))
-    with fresh_database(server, "sample", folder) as fresh:
+    with fresh_database(server, "built_sample", folder) as fresh:
         fresh.loader("init")
         with fresh.connect() as connection:
             load_catalog(connection, catalog)
         fresh.loader("load", str(labels))
         fresh.dbt("build", "--select", "*")
         yield fresh
+
+
+# Clones that tests share: a test leaves them as it found them
+
+
+@pytest.fixture(scope="session")
+def project(
+    server: Server, built_project: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """The project on an empty catalog, for tests that bring their own rows and take them away."""
+    with clone(server, built_project, "project", tmp_path_factory.mktemp("project")) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def sample(
+    server: Server, built_sample: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """The project on the sample."""
+    with clone(server, built_sample, "sample", tmp_path_factory.mktemp("shared")) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def few(
+    server: Server, built_few: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """The project on 300 images, to be changed by the tests of one file."""
+    with clone(server, built_few, "few", tmp_path_factory.mktemp("few")) as shared:
+        yield shared
+
+
+# Clones of a test's own
+
+
+@pytest.fixture
+def own_project(server: Server, built_project: Database, tmp_path: Path) -> Iterator[Database]:
+    """The project on an empty catalog, to be changed."""
+    with clone(server, built_project, "own_project", tmp_path) as own:
+        yield own
+
+
+@pytest.fixture
+def own_few(server: Server, built_few: Database, tmp_path: Path) -> Iterator[Database]:
+    """The project on 300 images, to be changed."""
+    with clone(server, built_few, "own_few", tmp_path) as own:
+        yield own
+
+
+@pytest.fixture
+def own_sample(server: Server, built_sample: Database, tmp_path: Path) -> Iterator[Database]:
+    """The project on the sample, to be changed."""
+    with clone(server, built_sample, "own_sample", tmp_path) as own:
+        yield own
 
 
 @pytest.fixture
@@ -268,6 +436,31 @@ def copy_policy(folder: Path) -> None:
     """Copy the label policy's files into a folder."""
     for path in FOLDER.glob("*.csv"):
         shutil.copy(path, folder)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """What the label policy's files say of a few labels: checked in 3 ms, and the whole in 100."""
+    copy_few_lines(tmp_path)
+    return tmp_path
+
+
+def copy_few_lines(folder: Path) -> None:
+    """Copy what the label policy's files say of a few labels into a folder."""
+    for file, text in few_lines().items():
+        (folder / f"{file}.csv").write_text(text)
+
+
+@cache
+def few_lines() -> dict[str, str]:
+    """Return the lines of the label policy's files that decide on a few labels, by file."""
+    corrections = read("label_corrections")
+    labels = SOME_LABELS | {spelling for line in corrections for spelling in line.values.values()}
+    texts = {}
+    for file, (name, *_) in COLUMNS.items():
+        lines = [line.text for line in read(file) if name != "label" or line.name in labels]
+        texts[file] = "\n".join([",".join(COLUMNS[file]), *lines, ""])
+    return texts
 
 
 def edit(folder: Path, file: str, old: str, new: str) -> None:

@@ -1,20 +1,27 @@
 """What several tests share: files, the ledger, queries, and commands that are run and watched."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
+from threading import Event
 from typing import Any
 from unittest import mock
 
 import psycopg
 import pytest
-from conftest import Database
+from click.testing import CliRunner
+from conftest import DBT, Database
 from psycopg import sql
 
+from loader.cli import cli
 from loader.connect import PROJECT
 from loader.files import find_files, fingerprint
 from loader.labellers import labellers
@@ -22,19 +29,27 @@ from loader.ledger import Account
 from loader.load import Options, load_files
 from review.files import COLUMNS
 
-# For what no version of Postgres changes; `make test` runs it apart from what is run on both.
-on_one_version = pytest.mark.parametrize("server", [18], indirect=True, ids=["embedded"])
-# Such tests as use the project that those on Postgres 18 have built run beside them.
-on_postgres18 = pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
+# A process that has what this one has: dbt, and the project parsed. To start dbt takes 8 s.
+FORK = get_context("fork")
 
 GOOD = b'{"good": true}'
 BAD = b'{"cut": "off'
-LONGEST_WAIT_SECONDS = 60
 
 RESPONSES = " union all ".join(
     f"select '{name}' as labeller, response_id, chunk_id, document from raw.{name}_responses"  # noqa: S608 - names of the project
     for name in labellers()
 )
+
+
+@cache
+def longest_wait() -> float:
+    """Return the seconds after which what a test waits for does not come any more.
+
+    Thirty starts of dbt, as long as one takes here and now: a slow machine fails no test.
+    """
+    began = time.monotonic()
+    subprocess.run([DBT, "--help"], cwd=PROJECT, stdout=subprocess.DEVNULL, check=True)
+    return max(60, 30 * (time.monotonic() - began))
 
 
 def write(path: Path, *lines: bytes, end: bytes = b"\n") -> Path:
@@ -65,10 +80,7 @@ def end(
     process: "subprocess.Popen[bytes]", stdin: bytes = b""
 ) -> "subprocess.CompletedProcess[str]":
     """Wait for a command's end, and return what it said."""
-    said = (
-        words.decode() if words else ""
-        for words in process.communicate(stdin, LONGEST_WAIT_SECONDS)
-    )
+    said = (words.decode() if words else "" for words in process.communicate(stdin, longest_wait()))
     return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
@@ -96,7 +108,20 @@ def words_of_failure(done: "subprocess.CompletedProcess[str]") -> str:
 def fails(
     database: Database, *arguments: str | Path, stdin: bytes = b"", **environment: str
 ) -> str:
-    return words_of_failure(run(database, *arguments, stdin=stdin, **environment))
+    """Run a loader command that has to fail, in this process; return its words."""
+    done = database.invoke(cli, *arguments, stdin=stdin, **environment)
+    return words_of_failure(
+        subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+    )
+
+
+def says(monkeypatch: pytest.MonkeyPatch, arguments: str, status: int) -> str:
+    """Return what a command says that has to end with a status before it reaches a server."""
+    monkeypatch.setenv("PGHOST", "/nonexistent")
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # cli sets this process's own
+    done = CliRunner().invoke(cli, arguments.split())
+    assert done.exit_code == status, done.output
+    return " ".join((done.stderr if status else done.stdout).split())
 
 
 def cut_into(
@@ -192,6 +217,27 @@ def miscounted_chunks(database: Database) -> list[tuple[Any, ...]]:
     )
 
 
+def counts(database: Database) -> tuple[int, int]:
+    """Return how many lines are loaded and rejected, which the ledger has to confirm."""
+    assert miscounted_chunks(database) == []
+    ((loaded, rejected),) = fetch(
+        database,
+        """
+        select
+            (select count(*) from raw.rekognition_responses),
+            (select count(*) from raw.rejected_lines)
+        """,
+    )
+    return loaded, rejected
+
+
+def mend(database: Database, where: str = "true") -> int:
+    """Make JSON of rejected lines, as people may who mend them by hand; return how many."""
+    with database.connect() as connection:
+        update = f"update raw.rejected_lines set line = '{{}}' where {where}"  # noqa: S608 - the tests' own
+        return connection.execute(update).rowcount
+
+
 def let_dbt_read(
     database: Database, labeller: str = "rekognition", schema: str = "refinery"
 ) -> None:
@@ -219,32 +265,84 @@ def edited_seeds(database: Database) -> Iterator[psycopg.Connection]:
     with database.connect() as connection:
         for file in COLUMNS:
             connection.execute(f"create temporary table {file} as table refinery.{file}")
-        yield connection
-        for file in COLUMNS:
-            connection.execute(f"delete from refinery.{file}")  # noqa: S608 - one of six names
-            connection.execute(f"insert into refinery.{file} table pg_temp.{file}")
+        try:
+            yield connection
+        finally:
+            for file in COLUMNS:
+                connection.execute(f"delete from refinery.{file}")  # noqa: S608 - one of six names
+                connection.execute(f"insert into refinery.{file} table pg_temp.{file}")
 
 
 def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    deadline = time.monotonic() + longest_wait()
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
-def wait_until_blocked(connection: psycopg.Connection, sessions: int = 1) -> None:
-    """Wait until that many of the loader's sessions wait for a lock."""
+def commit_once_waited_for(database: Database, transaction: psycopg.Connection) -> None:
+    """Commit when somebody waits for a lock that this transaction holds."""
+    waiting = "select pid from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
+    holder = (transaction.info.backend_pid,)
+    with database.connect() as watcher:
+        wait_for(lambda: watcher.execute(waiting, holder).fetchone() is not None)
+    transaction.commit()
+
+
+def blocked(connection: psycopg.Connection) -> list[int]:
+    """Return the server processes of the loader that wait for a lock."""
+    connection.execute("select pg_stat_clear_snapshot()")  # it stands still in a transaction
     query = """
-        select count(*) >= %s
+        select pid
         from pg_stat_activity
         where
             datname = current_database()
             and application_name = 'label-refinery'
             and cardinality(pg_blocking_pids(pid)) > 0
     """
+    return [pid for (pid,) in connection.execute(query)]
 
-    def are_blocked() -> bool:
-        connection.execute("select pg_stat_clear_snapshot()")  # it stands still in a transaction
-        return connection.execute(query, (sessions,)).fetchone() == (True,)
 
-    wait_for(are_blocked)
+def wait_until_blocked(connection: psycopg.Connection, sessions: int = 1) -> None:
+    """Wait until that many of the loader's sessions wait for a lock."""
+    wait_for(lambda: len(blocked(connection)) >= sessions)
+
+
+def real_data(name: str) -> Path:
+    """Return a file of real data; skip the test where it is not there."""
+    path = PROJECT.parent / "shared" / "data" / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    return path
+
+
+@contextmanager
+def polled(database: Database, query: str) -> Iterator[None]:
+    """Let somebody read meanwhile, again and again: each read finds the same, and none fails."""
+    done = Event()
+    with database.connect() as connection, ThreadPoolExecutor(1) as threads:
+        connection.execute(f"set statement_timeout = '{longest_wait():.0f}s'")
+        want = connection.execute(query).fetchall()
+        assert want
+
+        def read() -> int:
+            reads = 0
+            while not done.wait(0.02):
+                assert connection.execute(query).fetchall() == want
+                reads += 1
+            return reads
+
+        reads = threads.submit(read)
+        try:
+            yield
+        finally:
+            done.set()
+        assert reads.result() > 10
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy the project into a new folder: all but what git is told to ignore, so none is missed."""
+    lines = (PROJECT / ".gitignore").read_text().splitlines()
+    made = [Path(line).name for line in lines if not line.startswith("#")]
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(".git", *made))
+    return folder

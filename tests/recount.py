@@ -83,19 +83,9 @@ from recount.label group by 1, 2, 3, 4;
 
 create view recount.label_summary as
 select *
-from (
-    select provider, count(*) as images, percentile_disc(0.5) within group (
-        order by trunc(median, 4)
-    ) as median_image_accuracy
-    from recount.image group by 1
-) as image
+from (select provider, count(*) as images from recount.image group by 1) as image
 inner join (
-    select
-        provider,
-        count(*) as labels,
-        count(*) filter (where accuracy >= 0.9) as high_labels,
-        count(*) filter (where accuracy > 0.9) as above_labels,
-        percentile_disc(0.5) within group (order by trunc(accuracy, 4)) as median_accuracy
+    select provider, count(*) as labels, count(*) filter (where accuracy >= 0.9) as high_labels
     from recount.label group by 1
 ) as label using (provider);
 

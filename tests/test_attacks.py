@@ -1,64 +1,68 @@
 """Nothing that is not approved gets out, however it is spelt, and nothing approved is lost."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import product
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
 from attacks import (
+    FORBIDDEN,
     IMAGE_PROVIDER,
-    MAKE_OTHER_WORDS,
-    POLICY,
+    MAKES_OTHER_WORDS,
+    NEAREST,
     SOURCES,
+    WITHHELD,
     Attack,
-    Source,
     alternating,
     approved_label,
     attacks_on,
     exceptions,
-    forbidden_labels,
-    measure,
-    report,
-    rows,
-    shown_by_inclusion_list,
-    withheld_labels,
 )
 from conftest import PUT_IN_FORCE, Database
+from loads import fetch, write
 
-from benchmarks.reading_of_the_rules import Policy, json_text
-from review.files import WHITE_SPACE, label_key, read
+from benchmarks.reading_of_the_rules import Json, Policy, Tag, decide, json_text, trimmed
+from review.files import FOLDER, read
 
-OWN = Policy.read(POLICY)
-REKOGNITION = SOURCES[0].provider
+OWN = Policy.read(FOLDER)
+REKOGNITION = SOURCES[0]
 TAGS_AN_IMAGE = 200
 # The seeds after three mistakes at once: clarifai's labels are let in, nothing is denied by
 # pattern, and the withheld labels are included too.
-MISTAKES = (
-    "update refinery.tag_providers set is_withheld = false",
-    "delete from refinery.denied_tag_patterns",
-    "insert into refinery.included_labels (label)"
-    " select label from refinery.sensitive_labels where handling = 'withhold'",
-    PUT_IN_FORCE,
-)
+MISTAKES = """
+update refinery.tag_providers set is_withheld = false;
+delete from refinery.denied_tag_patterns;
+insert into refinery.included_labels (label)
+select label from refinery.sensitive_labels where handling = 'withhold';
+"""
 AFTER_MISTAKES = replace(
     OWN,
     withheld_providers=frozenset(),
     denied_exactly=frozenset(),
     denied_within=frozenset(),
-    included=dict(OWN.included) | {label_key(label): None for label in withheld_labels()},
+    included=dict(OWN.included) | {line.key: None for line in WITHHELD},
 )
 CASES: tuple[Callable[[str], str], ...] = (
     *(str, str.upper, str.lower, str.title, str.swapcase),
     *(alternating, lambda name: alternating(name).swapcase()),
 )
+# The places of the tags that are shown.
+SHOWN = """
+select (tag ->> 'number')::int from refinery.published_images
+cross join jsonb_array_elements(tags) as tag
+"""
+CORRECTIONS = {line.name: line["corrected"] for line in read("label_corrections")}
+
+# Which of many: each that is so many places from the one before, and what is nearest.
+each = pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
 
 
 @pytest.fixture(scope="module")
 def attacks() -> list[Attack]:
-    return attacks_on(forbidden_labels())
+    return attacks_on(FORBIDDEN.values())
 
 
 @pytest.fixture
@@ -70,12 +74,12 @@ def connection(project: Database) -> Iterator[psycopg.Connection]:
         yield opened
 
 
-def in_images(items: Sequence, size: int = TAGS_AN_IMAGE) -> Iterator[tuple[UUID, Sequence]]:
-    for start in range(0, len(items), size):
-        yield UUID(int=start), items[start : start + size]
+def in_images(items: Sequence) -> Iterator[tuple[UUID, Sequence]]:
+    for start in range(0, len(items), TAGS_AN_IMAGE):
+        yield UUID(int=start), items[start : start + TAGS_AN_IMAGE]
 
 
-def add_images(connection: psycopg.Connection, tags: Sequence[dict]) -> None:
+def add_images(connection: psycopg.Connection, tags: Sequence[Tag]) -> None:
     """Put tags into the catalog, many an image, each with its place in the sequence."""
     numbered = [tag | {"number": Decimal(number)} for number, tag in enumerate(tags)]
     columns = "identifier, provider, tags"
@@ -84,178 +88,96 @@ def add_images(connection: psycopg.Connection, tags: Sequence[dict]) -> None:
             copy.write_row((image, IMAGE_PROVIDER, json_text(list(part))))
 
 
-def shown_numbers(connection: psycopg.Connection) -> set[int]:
-    """Return the places of the tags that are shown."""
-    shown = connection.execute(
-        "select (tag ->> 'number')::int from refinery.published_images"
-        " cross join jsonb_array_elements(tags) as tag"
-    )
-    return {number for (number,) in shown}
-
-
-def add_responses(connection: psycopg.Connection, project: Database, labels: Sequence) -> None:
-    """Put names with confidences into responses, and make machine tags by the model's own SQL."""
-    with connection.cursor() as cursor:
-        for image, part in in_images(labels):
-            cursor.execute(
-                "insert into catalog.image (identifier, provider, tags) values (%s, %s, '[]')",
-                [image, IMAGE_PROVIDER],
-            )
-            found = [{"Name": name, "Confidence": confidence} for name, confidence in part]
-            document = {"image_uuid": str(image), "response": {"Labels": found}}
-            cursor.execute(
-                "insert into raw.rekognition_responses (chunk_id, document) values (0, %s)",
-                [json_text(document)],
-            )
-        cursor.execute(
-            "insert into refinery.int_rekognition_labels"
-            " (identifier, provider, names, accuracies, label_model_version, response_id) "
-            + project.compiled("int_rekognition_labels")
-        )
-
-
-def shown_names(connection: psycopg.Connection) -> set[tuple[UUID, str]]:
-    """Return the images with the names of the tags that are shown."""
-    return set(
-        connection.execute(
-            "select identifier, tag ->> 'name' from refinery.published_images"
-            " cross join jsonb_array_elements(tags) as tag"
-        )
-    )
-
-
-def described(attacks: Iterable[Attack]) -> str:
-    """Write attacks so that what cannot be seen is seen."""
-    lines = [f"{at.label!r}, {at.kind}: {at.name!a} by {at.source}" for at in attacks]
-    return "\n".join([f"{len(lines)} differ", *lines[:20]])
-
-
-# What is attacked, and how
+def approved_spellings(step: int) -> list[tuple[str, Decimal]]:
+    """Return approved labels in every case, each with the accuracy that it needs at the least."""
+    lines = read("included_labels")
+    odd = [line for line in lines if not line.name.isascii() or line["minimum_accuracy"]]
+    superseded = [line for line in lines if line.name in CORRECTIONS.values()]
+    return [
+        (spelling, Decimal(line["minimum_accuracy"] or "0.9"))
+        for line in (*lines[::step], *odd, *superseded)
+        for spelling in dict.fromkeys(case(line.name) for case in CASES)
+    ]
 
 
 def test_each_forbidden_label_is_attacked_in_many_ways(attacks: list[Attack]) -> None:
-    included = {line.key for line in read("included_labels")}
-    reviewed = {line.key for line in read("reviewed_labels")}
-    withheld = {line.key for line in read("sensitive_labels") if line["handling"] == "withhold"}
-    kinds: dict[str, set[str]] = {}
+    assert FORBIDDEN.keys() == OWN.withheld | (OWN.reviewed - OWN.included.keys())
+    kinds: dict[str, set[str]] = {label: set() for label in FORBIDDEN.values()}
     for attack in attacks:
-        kinds.setdefault(label_key(attack.label), set()).add(attack.kind)
-    assert kinds.keys() == withheld | (reviewed - included)
+        kinds[attack.label].add(attack.kind)
     assert min(map(len, kinds.values())) >= 12
-    assert {attack.source for attack in attacks} == set(SOURCES)
+    for source in SOURCES:
+        assert any(attack.tag == source | {"name": attack.name} for attack in attacks)
 
 
 def test_only_another_word_is_an_approved_label(attacks: list[Attack]) -> None:
     """Guards the policy: including “Boys” would show what “Boy” is withheld for."""
     alike = [
-        f"“{found}” is in included_labels.csv, but “{label}” must not be shown ({kind})"
-        for (label, kind, _), found in exceptions(attacks).items()
-        if kind not in MAKE_OTHER_WORDS
+        f"“{approved}” is in included_labels.csv, but “{at.label}” must not be shown ({at.kind})"
+        for at, approved in exceptions(attacks)
+        if at.kind != MAKES_OTHER_WORDS
     ]
     assert not alike, "\n".join(alike)
 
 
-# Nothing unapproved is shown
-
-
-def test_no_attack_succeeds(connection: psycopg.Connection, attacks: list[Attack]) -> None:
-    assert_only_approved_is_shown(connection, attacks, OWN)
-    assert not measure(attacks, OWN)[-1]
-    print(report(attacks))
-
-
-def test_no_attack_succeeds_after_mistakes(
-    connection: psycopg.Connection, attacks: list[Attack]
+@pytest.mark.both_versions
+@each
+def test_what_is_approved_is_shown_however_spelt_and_nothing_else(
+    connection: psycopg.Connection, attacks: list[Attack], step: int
 ) -> None:
-    """Guards what stands behind: the withheld labels, and the list itself for all providers."""
-    for mistake in MISTAKES:
-        connection.execute(mistake)
-    assert_only_approved_is_shown(connection, attacks, AFTER_MISTAKES)
+    """By the policy as it is, and after mistakes, by what stands behind.
 
-
-def test_no_respelling_of_an_approved_label_is_shown(connection: psycopg.Connection) -> None:
-    """Guards how names are compared: a key that made more names alike would show these."""
-    labels = [row["label"] for row in rows("included_labels")]
-    odd = [label for label in labels if not label.isascii()]
-    shown = assert_only_approved_is_shown(connection, attacks_on([*labels[::80], *odd]), OWN)
-    assert len(shown) > len(labels[::80])
-
-
-def assert_only_approved_is_shown(
-    connection: psycopg.Connection, attacks: list[Attack], policy: Policy
-) -> list[Attack]:
-    """Put attacks into the catalog; return those shown, which are what the plain reading shows."""
-    add_images(connection, [attack.tag for attack in attacks])
-    shown = [attacks[number] for number in sorted(shown_numbers(connection))]
-    approved = {line.key: line.name for line in read("included_labels")}
-    wrong = [attack for attack in shown if label_key(attack.name) not in approved]
-    assert not wrong, described(wrong)
-    listed = exceptions(attacks)
-    for attack in shown:
-        label = listed[attack.label, attack.kind, attack.name]
-        assert label == approved[label_key(attack.name)]
-    want = {attack for attack in attacks if shown_by_inclusion_list(attack, policy)}
-    assert set(shown) == want, described(set(shown) ^ want)
-    return shown
-
-
-def test_no_attack_succeeds_by_a_response(
-    connection: psycopg.Connection, project: Database, attacks: list[Attack]
-) -> None:
-    sample = [attack for attack in attacks if attack.source.provider == REKOGNITION]
-    names = list(dict.fromkeys(attack.name for attack in sample))
-    add_responses(connection, project, [(name, Decimal(99)) for name in names])
-    corrections = {line["original"]: line["corrected"] for line in read("label_corrections")}
-    want = set()
-    for image, part in in_images(names):
-        trimmed = (name.strip(WHITE_SPACE) for name in part)
-        corrected = (corrections.get(name, name) for name in trimmed)
-        want |= {(image, name) for name in corrected if approved_label(name) is not None}
-    assert shown_names(connection) == want
-    assert {label_key(name) for _, name in want} <= {line.key for line in read("included_labels")}
-
-
-# Nothing approved is lost
-
-
-def approved_spellings() -> Iterator[tuple[str, Decimal]]:
-    """Yield each approved label in every case, and the accuracy that it needs at the least."""
-    for line in read("included_labels"):
-        minimum = Decimal(line["minimum_accuracy"] or "0.9")
-        for spelling in dict.fromkeys(case(line.name) for case in CASES):
-            yield spelling, minimum
-
-
-def test_no_approved_label_is_lost(connection: psycopg.Connection) -> None:
-    superseded = {line["original"] for line in read("label_corrections")}
-    spaces = ["{}", " {}", "{}\t", "\n{}\r", "\v{} \f"]
+    Respellings of approved labels guard how names are compared: a key that made more names alike
+    would show these.
+    """
+    approved = [line.name for line in read("included_labels")]
+    odd = [label for label in approved if not label.isascii()]
+    every = enumerate([*attacks, *attacks_on([*approved[::80], *odd])])
+    respelt = [at for place, at in every if place % step == 0 or at.kind in NEAREST]
     # All white space at the minimum accuracy, and the name alone above it.
-    spelt = [
-        *(
-            (space.format(name), least)
-            for (name, least), space in product(approved_spellings(), spaces)
-        ),
-        *((name, Decimal(1)) for name, _ in approved_spellings()),
-    ]
-    add_images(connection, [Source(REKOGNITION, accuracy).tag(name) for name, accuracy in spelt])
-    lost = set(range(len(spelt))) - shown_numbers(connection)
-    want = {at for at, (name, _) in enumerate(spelt) if name.strip(WHITE_SPACE) in superseded}
-    assert lost == want, [spelt[at] for at in sorted(lost ^ want)[:20]]
-    # Those that a correction replaces by the same word in other letters, as Atm by ATM.
-    assert {spelt[at][0].strip(WHITE_SPACE) for at in lost} == {
-        line["original"]
-        for line in read("label_corrections")
-        if label_key(line["original"]) == label_key(line["corrected"])
-    }
+    spelt = [(name, Decimal(1)) for name, _ in approved_spellings(step)]
+    for space in ("{}", " {}", "{}\t", "\n{}\r", "\v{} \f"):
+        spelt += [(space.format(name), least) for name, least in approved_spellings(step)]
+    tags = [REKOGNITION | {"name": name, "accuracy": least} for name, least in spelt]
+    superseded = {at for at, (name, _) in enumerate(spelt) if trimmed(name) in CORRECTIONS}
+    tags += [attack.tag for attack in respelt]
+    add_images(connection, tags)
+    for policy, mistakes in ((OWN, ""), (AFTER_MISTAKES, MISTAKES + PUT_IN_FORCE)):
+        if mistakes:
+            connection.execute(mistakes)
+        shown = {number for (number,) in connection.execute(SHOWN)}
+        want = {
+            at for at, tag in enumerate(tags) if decide(tag, IMAGE_PROVIDER, policy) == "published"
+        }
+        # Written so that what cannot be seen is seen.
+        assert shown == want, [ascii(tags[at]) for at in [*(shown ^ want)][:20]]
+        assert None not in {approved_label(tags[at]["name"]) for at in shown}
+        # A correction replaces them by the same word in other letters, as Atm by ATM.
+        assert set(range(len(spelt))) - shown == superseded != set()
 
 
-def test_no_approved_label_is_lost_from_a_response(
-    connection: psycopg.Connection, project: Database
+@each
+def test_of_a_response_all_that_is_approved_is_shown_and_nothing_else(
+    own_project: Database, attacks: list[Attack], tmp_path: Path, step: int
 ) -> None:
-    corrections = {line["original"]: line["corrected"] for line in read("label_corrections")}
-    spelt = [(name, least * 100) for name, least in approved_spellings()]
-    add_responses(connection, project, [(f"\t{name}\n", least) for name, least in spelt])
-    want = {
-        (image, corrections.get(name, name)) for image, part in in_images(spelt) for name, _ in part
-    }
-    assert shown_names(connection) == want
+    respelt = dict.fromkeys(attack.name for attack in attacks[::step])
+    spelt = [
+        *((name, Decimal(99)) for name in respelt),
+        *((f"\t{name}\n", least * 100) for name, least in approved_spellings(step)),
+    ]
+    lines, want = [], set()
+    for image, part in in_images(spelt):
+        found: list[Json] = [{"Name": name, "Confidence": number} for name, number in part]
+        lines.append(json_text({"image_uuid": str(image), "response": {"Labels": found}}))
+        names = (trimmed(name) for name, _ in part)
+        corrected = (CORRECTIONS.get(name, name) for name in names)
+        want |= {(image, name) for name in corrected if approved_label(name) is not None}
+    own_project.loader("load", write(tmp_path / "odd.jsonl", *map(str.encode, lines)))
+    with own_project.connect() as connection:
+        add_images(connection, [{}] * len(spelt))
+    own_project.build("run", "--select", "int_rekognition_labels")
+    query = """
+        select identifier, tag ->> 'name' from refinery.published_images
+        cross join jsonb_array_elements(tags) as tag
+    """
+    assert set(fetch(own_project, query)) == want

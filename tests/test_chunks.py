@@ -4,11 +4,11 @@ import io
 import tracemalloc
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import cycle, pairwise
+from itertools import cycle
 from typing import BinaryIO, cast
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loader import chunks
@@ -36,7 +36,7 @@ long_lines = st.tuples(
 ).map(b"".join)
 limits = st.integers(1, 20)
 # Reads as short as a pipe's or a socket's: the stream returns at most so many bytes, in turn.
-short_reads = st.lists(st.integers(1, 9), min_size=1, max_size=5)
+reads = st.lists(st.integers(1, 9), min_size=1, max_size=5) | st.none()
 
 
 class Stream(io.RawIOBase):
@@ -120,51 +120,36 @@ def lines_in(chunk: Chunk) -> list[tuple[int, bytes]]:
     ]
 
 
-@given(contents, sizes, short_reads | st.none(), st.booleans())
-def test_the_chunks_join_to_the_input_and_end_with_its_lines(
-    content: bytes, chunk_bytes: int, reads: list[int] | None, can_seek: bool
-) -> None:
-    found = list(cut(Stream(content, reads), chunk_bytes, can_seek=can_seek))
-    assert b"".join(bytes(chunk.data) for chunk in found) == content
-    assert [(chunk.first_byte, chunk.end_byte) for chunk in found] == borders(content, chunk_bytes)
-    assert all(before.end_byte == after.first_byte for before, after in pairwise(found))
-    for chunk in found:
-        assert chunk.end_byte == len(content) or content[chunk.end_byte - 1 :][:1] == b"\n"
-        assert chunk.checksum == zlib.crc32(content[chunk.first_byte : chunk.end_byte])
-        assert chunk.overlong is None
-
-
-@given(contents, sizes, short_reads | st.none())
-def test_the_lines_are_those_of_split_and_blank_ones_are_only_counted(
-    content: bytes, chunk_bytes: int, reads: list[int] | None
-) -> None:
-    found = list(cut(Stream(content, reads), chunk_bytes))
-    lines = lines_of(content)
-    assert [line for chunk in found for line in lines_in(chunk)] == [
-        (offset, line) for offset, line in lines if line.strip()
-    ]
-    assert sum(chunk.line_count for chunk in found) == len(lines)
-
-
-@example(BYTE_ORDER_MARK + b"\r\n", 1, 1, 1, [1])
-@example(BYTE_ORDER_MARK + b"1234", 1, 4, 4, [9])
-@example(BYTE_ORDER_MARK + b"12345", 1, 4, 1, [9])
-@given(contents | long_lines, sizes, limits, st.integers(1, 8), short_reads)
-def test_an_overlong_line_is_left_out_and_moves_no_border(
-    content: bytes, chunk_bytes: int, longest: int, read_bytes: int, reads: list[int]
+@example(BYTE_ORDER_MARK + b"\r\n", 1, 1, 1, [1], True)
+@example(BYTE_ORDER_MARK + b"1234", 1, 4, 4, [9], True)
+@example(BYTE_ORDER_MARK + b"12345", 1, 4, 1, [9], True)
+@settings(max_examples=200)
+@given(
+    contents | long_lines, sizes, limits | st.just(1000), st.integers(1, 8), reads, st.booleans()
+)
+def test_the_chunks_hold_each_line_once_but_what_is_overlong_or_blank(
+    content: bytes,
+    chunk_bytes: int,
+    longest: int,
+    read_bytes: int,
+    reads: list[int] | None,
+    can_seek: bool,
 ) -> None:
     longest = max(longest, chunk_bytes)
     got: list[tuple[int, bytes] | OverlongLine] = []
-    cuts = []
-    for chunk in cut(Stream(content, reads), chunk_bytes, longest, read_bytes=read_bytes):
+    cuts, line_count = [], 0
+    for chunk in cut(Stream(content, reads), chunk_bytes, longest, None, can_seek, read_bytes):
         assert len(chunk.data) <= chunk_bytes + longest + 1 + len(BYTE_ORDER_MARK)
         cuts.append((chunk.first_byte, chunk.end_byte, chunk.checksum))
+        line_count += chunk.line_count + (chunk.overlong is not None)
         got += [*lines_in(chunk), *([chunk.overlong] if chunk.overlong else [])]
+    lines = lines_of(content)
+    assert line_count == len(lines)
     assert got == [
         OverlongLine(offset, len(line), line[: min(longest, KEPT_OF_OVERLONG_LINE)])
         if len(line) > longest
         else (offset, line)
-        for offset, line in lines_of(content)
+        for offset, line in lines
         if line.strip() or len(line) > longest
     ]
     assert cuts == [
@@ -197,17 +182,7 @@ def test_an_overlong_line_is_never_held_whole() -> None:
     assert peak < 2 * LONGEST_LINE_BYTES
 
 
-def test_a_byte_order_mark_is_skipped_at_the_beginning_alone() -> None:
-    content = BYTE_ORDER_MARK + b"{}\n" + BYTE_ORDER_MARK + b"[]\n"
-    for chunk_bytes in (1, 100):
-        found = cut(Stream(content), chunk_bytes)
-        assert [line for chunk in found for line in lines_in(chunk)] == [
-            (3, b"{}"),
-            (6, BYTE_ORDER_MARK + b"[]"),
-        ]
-
-
-@given(contents, sizes, st.data(), short_reads | st.none(), st.booleans())
+@given(contents, sizes, st.data(), reads, st.booleans())
 def test_what_is_loaded_is_left_out_and_the_rest_comes(
     content: bytes, chunk_bytes: int, data: st.DataObject, reads: list[int] | None, can_seek: bool
 ) -> None:
@@ -224,44 +199,15 @@ def test_what_is_loaded_is_left_out_and_the_rest_comes(
         assert stream.bytes_read == len(content)
 
 
-def test_what_is_loaded_is_not_read_where_the_stream_can_seek() -> None:
-    content = b"".join(b"%05d\n" % number for number in range(100_000))
-    begin, end = borders(content, 100_000)[3]
-    every = cut(Stream(content), 100_000)
-    loaded = entered(chunk for chunk in every if chunk.first_byte != begin)
-    stream = Stream(content)
-    (chunk,) = cut(stream, 100_000, loaded=loaded)
-    assert (chunk.first_byte, chunk.data) == (begin, content[begin:end])
-    assert stream.bytes_read < 100_000 + 2 * chunks.READ_BYTES
-
-
 @given(contents.filter(bool), sizes, st.data(), st.integers(1, 255))
-def test_a_changed_byte_is_noticed_where_it_is_read_past(
+def test_what_has_changed_is_noticed_where_it_is_read_past(
     content: bytes, chunk_bytes: int, data: st.DataObject, difference: int
 ) -> None:
+    """A byte is another one, or the stream is cut: within a chunk, or at a border."""
     loaded = entered(cut(Stream(content), chunk_bytes))
+    place = data.draw(st.integers(0, len(content) - 1))
     changed = bytearray(content)
-    changed[data.draw(st.integers(0, len(content) - 1))] ^= difference
-    with pytest.raises(UserError, match="another file, or it has changed"):
-        list(cut(Stream(bytes(changed)), chunk_bytes, loaded=loaded, can_seek=False))
-
-
-@given(contents.filter(bool), sizes, st.data())
-def test_a_chunk_that_is_cut_off_is_noticed_where_it_is_read_past(
-    content: bytes, chunk_bytes: int, data: st.DataObject
-) -> None:
-    loaded = entered(cut(Stream(content), chunk_bytes))
-    inside = sorted(set(range(len(content))) - set(loaded))
-    assume(inside)
-    shorter = content[: data.draw(st.sampled_from(inside))]
-    with pytest.raises(UserError, match="another file, or it has changed"):
-        list(cut(Stream(shorter), chunk_bytes, loaded=loaded, can_seek=False))
-
-
-def test_an_unreadable_stream_ends_with_a_sentence() -> None:
-    class Broken(Stream):
-        def read(self, size: int = -1) -> bytes:
-            raise EOFError("cut off")
-
-    with pytest.raises(UserError, match=r"labels.jsonl cannot be read to its end: cut off"):
-        list(cut(Broken(b""), 1))
+    changed[place] ^= difference
+    for other in (bytes(changed), content[:place]):
+        with pytest.raises(UserError, match="it is another file, or it"):
+            list(cut(Stream(other), chunk_bytes, loaded=loaded, can_seek=False))

@@ -37,19 +37,14 @@ def preview(folder: Path) -> tuple[str, str, str]:
     (step,) = (step for step in WORKFLOW["jobs"]["preview"]["steps"] if step.get("id") == "preview")
     beside = folder.with_name("beside")
     beside.mkdir()
-    files = [beside / name for name in ("asked", "output", "summary")]
+    files = [beside / name for name in ("ASKED", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")]
     for path in files:
         path.touch()
     make = beside / "make"
     make.write_text(MAKE)
     make.chmod(0o755)
-    environment = {
-        "PATH": f"{beside}:{os.environ['PATH']}",
-        "GITHUB_SHA": "0123abcd",
-        **dict(
-            zip(("ASKED", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"), map(str, files), strict=True)
-        ),
-    }
+    environment = {path.name: str(path) for path in files}
+    environment |= {"PATH": f"{beside}:{os.environ['PATH']}", "GITHUB_SHA": "0123abcd"}
     # As GitHub runs it.
     bash = ["bash", "-e", "-c", step["run"]]
     subprocess.run(bash, cwd=folder, env=environment, check=True, capture_output=True)

@@ -1,32 +1,27 @@
 """Lines as bad as they come: what Postgres and Python say of each must agree with the loader.
 
-The lines are made from sample lines, and from real ones where those are there, by a mutator with a
-fixed seed.
+The lines are made from sample lines, by a mutator with a fixed seed.
 """
 
-import json
 import random
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import psycopg
+import pytest
 from conftest import Database
-from loads import cut_into, fails, fetch
+from loads import cut_into, fails, fetch, write
 from psycopg import sql
 
+from benchmarks.reading_of_the_rules import json_text, parse
 from loader.chunks import BYTE_ORDER_MARK
-from loader.connect import PROJECT
 from trial.sample import write_labels
 from trial.server import Server
 
 SEED = 20_240
-MUTATED_LINES = 20_000
 CLEAN_STRETCH = 300  # lines, more than a chunk holds
 CHUNK_BYTES = 100_000
-REAL_LINES = PROJECT.parent / "shared" / "data" / "rekognition_labels.jsonl"
 LONGEST_BASE_LINE = 1_200
 LOAD = ("load", "--workers", "2", "--max-rejects", "100%")
 
@@ -87,34 +82,23 @@ def replace_value(line: bytes, rng: random.Random) -> bytes:
     return line[:begin] + value + line[end:]
 
 
-def replace_line(_: bytes, rng: random.Random) -> bytes:
-    return rng.choice(WHOLE_LINES)
-
-
-def carriage_return(line: bytes, _: random.Random) -> bytes:
-    return line + b"\r"
-
-
-MUTATIONS: list[Mutation] = [flip, cut, double, insert, replace_value, replace_line]
-MUTATIONS += [replace_value, carriage_return]
+MUTATIONS: list[Mutation] = [flip, cut, double, insert, replace_value, replace_value]
+MUTATIONS += [lambda _, rng: rng.choice(WHOLE_LINES), lambda line, _: line + b"\r"]
 
 
 def base_lines(folder: Path) -> list[bytes]:
-    """Return whole lines of the sample, the shorter ones, and real ones if there are any."""
+    """Return whole lines of the sample, the shorter ones."""
     sample = folder / "sample.jsonl"
     write_labels(sample, 400)
-    lines = [line for line in sample.read_bytes().split(b"\n") if line.startswith(b"{")]
-    lines = [line for line in lines if len(line) <= LONGEST_BASE_LINE and line.endswith(b"}")]
-    if REAL_LINES.exists():
-        lines += REAL_LINES.read_bytes().splitlines()
-    return lines
+    lines = (line for line in sample.read_bytes().split(b"\n") if len(line) <= LONGEST_BASE_LINE)
+    return [line for line in lines if line.startswith(b"{") and line.endswith(b"}")]
 
 
-def mutated_lines(base: list[bytes], rng: random.Random) -> Iterator[bytes]:
+def mutated_lines(base: list[bytes], size: int, rng: random.Random) -> Iterator[bytes]:
     """Yield mutated lines, and here and there a stretch of good ones."""
-    for _ in range(MUTATED_LINES):
+    for number in range(size):
         line = rng.choice(base)
-        if rng.random() < 0.001:
+        if number % 1_000 == 500:
             yield from rng.choices(base, k=CLEAN_STRETCH)
         line = rng.choice(MUTATIONS)(line, rng)
         if rng.random() < 0.1 and line:
@@ -126,38 +110,10 @@ def mutated_lines(base: list[bytes], rng: random.Random) -> Iterator[bytes]:
             yield line + rng.choice(base)  # joined
 
 
-@dataclass(frozen=True)
-class Number:
-    """A JSON number: exact, and nothing that equals true."""
-
-    value: Decimal
-
-
-class NoJsonError(ValueError):
-    """What Python's json takes and JSON does not allow."""
-
-
-def number(text: str) -> Number:
-    try:
-        return Number(Decimal(text))
-    except InvalidOperation as error:  # an exponent beyond what Decimal holds
-        raise NoJsonError(text) from error
-
-
-def no_constant(name: str) -> None:
-    raise NoJsonError(name)
-
-
-def read(text: str) -> object:
-    """Return what Python's json reads, numbers exact; raises ValueError for what is no JSON."""
-    return json.loads(text, parse_float=number, parse_int=number, parse_constant=no_constant)
-
-
-def write_corpus(folder: Path) -> tuple[Path, dict[int, bytes]]:
+def write_corpus(folder: Path, size: int) -> tuple[Path, dict[int, bytes]]:
     """Write the mutated lines to a file; return all of its lines by offset, split anew."""
     path = folder / "corpus.jsonl"
-    rng = random.Random(SEED)
-    lines = [b"{}", *mutated_lines(base_lines(folder), rng)]
+    lines = [b"{}", *mutated_lines(base_lines(folder), size, random.Random(SEED))]
     # A byte-order mark at the beginning, and no newline at the end.
     content = BYTE_ORDER_MARK + b"\n".join(lines) + b'\n{"last": 1}'
     path.write_bytes(content)
@@ -165,7 +121,7 @@ def write_corpus(folder: Path) -> tuple[Path, dict[int, bytes]]:
     for line in content[offset:].split(b"\n"):
         found[offset] = line
         offset += len(line) + 1
-    assert len(found) > MUTATED_LINES
+    assert len(found) > size
     return path, found
 
 
@@ -181,10 +137,12 @@ def copy_alone(connection: psycopg.Connection, content: bytes) -> str | None:
     return None
 
 
+@pytest.mark.both_versions
+@pytest.mark.parametrize("size", [2_500, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_postgres_python_and_the_loader_agree_on_each_line(
-    loaded: Database, tmp_path: Path
+    loaded: Database, tmp_path: Path, size: int
 ) -> None:
-    path, lines = write_corpus(tmp_path)
+    path, lines = write_corpus(tmp_path, size)
     cut_into(loaded, path, CHUNK_BYTES)
     said = loaded.loader(*LOAD, path)
     documents = fetch(
@@ -214,55 +172,37 @@ def test_postgres_python_and_the_loader_agree_on_each_line(
     full = {offset: line for offset, line in lines.items() if line.strip()}
     loaded = [line for offset, line in full.items() if offset not in rejected]
     blank = len(lines) - len(full)
-    print(f"{len(loaded)} loaded, {len(rejects)} rejected, {blank} blank")
     # Every line is counted, as one of the three.
     assert f"{len(lines):,} lines = {len(loaded):,} loaded + {len(rejects):,} rejected" in said
     assert f" + {blank:,} blank" in said
     assert len(documents) == len(loaded)
     # The corpus is of the kind that it is meant to be.
     assert 0 < bad_lines.count((0,)) < len(bad_lines)
-    assert min(len(loaded), len(rejects), blank * 10) > MUTATED_LINES / 10
+    assert min(len(loaded), len(rejects), blank * 10) > size / 10
     # What is rejected is there as it was, and Postgres refuses it alone, in both ways.
     assert all(full[offset] == line for offset, line in rejected.items())
     assert all(is_whole and reason for _, _, is_whole, reason in rejects)
     assert None not in refused_alone
     # What is loaded is what Python reads, and what Python cannot read is not loaded.
     for line, (document,) in zip(loaded, documents, strict=True):
-        assert read(document) == read(line.decode()), line
-
-
-def set_for(database: Database, setting: str, value: str) -> None:
-    """Set something for new connections to the database."""
-    statement = sql.SQL("alter database {} set {} = {}").format(
-        sql.Identifier(database.name), sql.Identifier(setting), sql.SQL(value)
-    )
-    with database.connect() as connection:
-        connection.execute(statement)
-
-
-def statements_of(server: Server, database: Database, *arguments: str) -> list[str]:
-    """Run a loader command, and return the statements that the server saw, from its log."""
-    set_for(database, "log_statement", "'all'")
-    offset = server.log.stat().st_size
-    database.loader(*arguments)
-    with server.log.open("rb") as log:
-        log.seek(offset)
-        text = log.read().decode(errors="replace")
-    return [
-        line for line in text.splitlines() if "LOG:  statement: " in line or "LOG:  execute" in line
-    ]
+        assert json_text(parse(document)) == json_text(parse(line.decode())), line
 
 
 def test_a_chunk_of_bad_lines_takes_no_more_statements_than_one_bad_line(
     server: Server, loaded: Database, tmp_path: Path
 ) -> None:
+    with loaded.connect() as connection:
+        statement = sql.SQL("alter database {} set log_statement = 'all'")
+        connection.execute(statement.format(sql.Identifier(loaded.name)))
     counts = []
-    for bad_lines in (1, 10_000):
-        path = tmp_path / f"{bad_lines}.jsonl"
-        path.write_bytes(b"".join(b'{"bad": %d\n{}\n' % line for line in range(bad_lines)))
-        statements = statements_of(server, loaded, *LOAD, str(path))
+    for bad_lines in (1, 1_000):
+        lines = [b'{"bad": %d\n{}' % line for line in range(bad_lines)]
+        logged = server.log.stat().st_size
+        loaded.loader(*LOAD, write(tmp_path / f"{bad_lines}.jsonl", *lines))
+        log = server.log.read_bytes()[logged:].splitlines()
+        statements = [x for x in log if b"LOG:  statement: " in x or b"LOG:  execute" in x]
         counts.append(len(statements))
-        copies = [line for line in statements if ": copy " in line.lower()]
+        copies = [statement for statement in statements if b": copy " in statement.lower()]
         assert len(copies) == 2  # the one that is refused, and the one of bytes
         chunks = "select rejected_lines, loaded_lines from raw.loaded_chunks order by chunk_id"
         assert fetch(loaded, chunks)[-1] == (bad_lines, bad_lines)
@@ -272,8 +212,7 @@ def test_a_chunk_of_bad_lines_takes_no_more_statements_than_one_bad_line(
 def test_what_is_no_fault_of_a_line_stops_the_load_and_rejects_none(
     loaded: Database, tmp_path: Path
 ) -> None:
-    path = tmp_path / "labels.jsonl"
-    path.write_bytes(b'{}\n{"cut": \n')
+    path = write(tmp_path / "labels.jsonl", b"{}", b'{"cut": ')
     with loaded.connect() as connection:
         # As if the disk were full at the moment when the lines are read one by one.
         connection.execute(
@@ -288,5 +227,5 @@ def test_what_is_no_fault_of_a_line_stops_the_load_and_rejects_none(
         connection.execute("alter function raw.parse_line set search_path = public, pg_catalog")
         assert "no space left on device" in fails(loaded, *LOAD, path)
         connection.execute("alter function raw.parse_line set search_path = pg_catalog")
-        said = loaded.loader(*LOAD, str(path))
+        said = loaded.loader(*LOAD, path)
     assert "2 lines = 1 loaded + 1 rejected + 0 blank" in said

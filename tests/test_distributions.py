@@ -54,69 +54,21 @@ def known_betas() -> Iterator[tuple[float, float, float, float]]:
         yield from [(x, shape, 2, float(x >= 1)) for x in (-0.01, 0, 1, 1.01)]
 
 
-def test_the_beta_distribution_is_that_of_tables(project: Database) -> None:
+@pytest.mark.both_versions
+def test_the_functions_are_those_of_tables(project: Database) -> None:
     known = list(known_betas())
     got = values(project, "beta_cdf", [each[:3] for each in known])
     for want, value in zip(known, got, strict=True):
         assert value == pytest.approx(want[3], abs=1e-9), want
     assert len(known) > 100
 
-
-def test_the_normal_distribution_is_that_of_tables(project: Database) -> None:
     xs = [0, 1e-200, -1e-50, *(step / 7 for step in range(-70, 71)), 1e300]
     got = values(project, "normal_cdf", [(x,) for x in xs])
     assert got == pytest.approx([NormalDist().cdf(x) for x in xs], abs=1e-14)
 
-
-def test_the_gamma_function_is_that_of_tables(project: Database) -> None:
     xs = [1e-9, 0.001, 0.5, 1, 1.5, 2, 10, 171.5, 12_345.6, 1e8]
     got = values(project, "ln_gamma", [(x,) for x in xs])
     assert got == pytest.approx([math.lgamma(x) for x in xs], rel=1e-13, abs=1e-13)
 
-
-def test_what_is_unknown_has_no_value(project: Database) -> None:
-    query = "select refinery.beta_cdf(0.5, null, 1), refinery.normal_cdf(null)"
-    assert fetch(project, query) == [(None, None)]
-
-
-def integrated_beta(x: float, alpha: float, beta: float) -> float:
-    """Return the value at x by Simpson's rule on the logit's scale, where the density is smooth."""
-    if x >= 1:
-        return 1
-    steps, low, high = 4_000, -50 / alpha, math.log(x / (1 - x))
-    ln_whole = math.lgamma(alpha) + math.lgamma(beta) - math.lgamma(alpha + beta)
-    width = (high - low) / steps
-
-    def density(step: int) -> float:
-        logit = low + step * width
-        return math.exp(alpha * logit - (alpha + beta) * math.log1p(math.exp(logit)) - ln_whole)
-
-    inner = sum((4 if step % 2 else 2) * density(step) for step in range(1, steps))
-    return (density(0) + inner + density(steps)) * width / 3
-
-
-def test_distances_are_those_that_plain_python_finds(sample: Database) -> None:
-    """On the sample's most frequent labels, at all edges, those of empty bins too."""
-    query = """
-        select images, histogram, log_mean, log_standard_deviation, alpha, beta,
-            log_normal_distance, beta_distance, nearer_fit
-        from refinery.confidence_distribution
-        where provider = 'rekognition'
-        order by images desc, label
-        limit 10
-    """
-    found = fetch(sample, query)
-    for images, histogram, mu, sigma, alpha, beta, *distances, nearer in found:
-        logs = NormalDist(float(mu), float(sigma))
-        below = [
-            sum(count for low, count in histogram.items() if float(low) < edge / 100 - 0.001)
-            for edge in range(1, 102)
-        ]
-        edges = [(min(edge, 100) / 100, below[edge - 1] / images) for edge in range(1, 102)]
-        want = [
-            max(abs(share - logs.cdf(math.log(x))) for x, share in edges),
-            max(abs(share - integrated_beta(x, float(alpha), float(beta))) for x, share in edges),
-        ]
-        assert [float(distance) for distance in distances] == pytest.approx(want, abs=3e-6)
-        assert nearer == ("beta" if want[1] < want[0] else "log_normal")
-    assert len(found) == 10
+    unknown = "select refinery.beta_cdf(0.5, null, 1), refinery.normal_cdf(null)"
+    assert fetch(project, unknown) == [(None, None)]

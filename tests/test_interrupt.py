@@ -5,25 +5,23 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import Database
-from loads import LONGEST_WAIT_SECONDS, on_one_version, wait_for, wait_until_blocked
+from loads import fetch, longest_wait, wait_for, wait_until_blocked
 
 from loader.connect import PROJECT
-from trial.sample import write_sample
-
-pytestmark = on_one_version
 
 
-def start(database: Database, *command: str | Path) -> "subprocess.Popen[str]":
-    """Start a command as a terminal does: Ctrl-C reaches all that it starts."""
+def start(database: Database, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """Start a program of the project as a terminal does: Ctrl-C reaches all that it starts."""
     return subprocess.Popen(
-        command,
+        [sys.executable, "-m", *arguments],
         cwd=PROJECT,
-        env=database.environment,
+        env=database.environment
+        | {"DBT_TARGET_PATH": str(database.folder / "target")}
+        | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -33,14 +31,10 @@ def start(database: Database, *command: str | Path) -> "subprocess.Popen[str]":
     )
 
 
-def python(database: Database, *arguments: str | Path) -> "subprocess.Popen[str]":
-    return start(database, sys.executable, "-m", *arguments)
-
-
 def interrupt(command: "subprocess.Popen[str]") -> list[str]:
     """Press Ctrl-C, and return the lines that the command ended with."""
     os.killpg(command.pid, signal.SIGINT)
-    said, _ = command.communicate(timeout=LONGEST_WAIT_SECONDS)
+    said, _ = command.communicate(timeout=longest_wait())
     assert "Traceback" not in said
     assert command.returncode == 130, said
     lines = said.splitlines()
@@ -56,31 +50,47 @@ def read_until(command: "subprocess.Popen[str]", beginning: str) -> None:
     raise AssertionError(f"{beginning} was never said")
 
 
-@pytest.mark.parametrize("module", ["loader", "trial", "review", "benchmarks"])
-def test_while_python_still_imports(database: Database, module: str) -> None:
-    command = python(database, module, "--help")
-    maps = Path(f"/proc/{command.pid}/maps")
-    wait_for(lambda: "_psycopg" in maps.read_text() or "_datetime" in maps.read_text())
+# In click's place: an import that lasts until somebody presses Ctrl-C.
+SLOW_IMPORT = """
+import pathlib, signal
+pathlib.Path(__file__).with_name("begun").touch()
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("module", ["loader", "trial", "review", "catalog", "benchmarks"])
+def test_while_python_still_imports(loaded: Database, tmp_path: Path, module: str) -> None:
+    (tmp_path / "click.py").write_text(SLOW_IMPORT)
+    command = start(loaded, module, "--help", PYTHONPATH=str(tmp_path))
+    wait_for((tmp_path / "begun").exists)
     assert interrupt(command)[:-1] == []
 
 
-def test_in_make_run(database: Database, tmp_path: Path, rng: random.Random) -> None:
-    catalog, labels = write_sample(tmp_path, images=2_000, labelled=2_000)
-    for seconds in (0, rng.uniform(0, 9)):
-        command = python(database, "trial", "run", "--labels", str(labels), "--catalog", catalog)
-        read_until(command, "▸ Building" if seconds else "▸ Loading")
-        time.sleep(seconds)
+# Of transactions that write: dbt's, and there are many in a build.
+NEXT_TRANSACTION = "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_in_make_run(own_few: Database, rng: random.Random, rounds: int) -> None:
+    """While dbt starts, and in many rounds at any moment of its build; then it goes on."""
+    for number in range(rounds):
+        command = start(own_few, "trial", "run")
+        read_until(command, "▸ Building")
+        if number:
+            ((before,),) = fetch(own_few, NEXT_TRANSACTION)
+            later = before + rng.randint(1, 40)
+            wait_for(lambda: fetch(own_few, NEXT_TRANSACTION)[0][0] >= later)  # noqa: B023 - asked at once
         assert interrupt(command)[:-1] == []
-    done = database.run(
-        sys.executable, "-m", "trial", "run", "--labels", str(labels), "--catalog", catalog
-    )
-    assert done.returncode == 0, done.stdout
+    if rounds > 1:
+        command = start(own_few, "trial", "run")
+        said, _ = command.communicate(timeout=longest_wait())
+        assert command.returncode == 0, said
 
 
 def test_in_a_query(project: Database) -> None:
     with project.connect() as connection, connection.transaction():
         connection.execute("lock table refinery.int_label_policy_in_force")
-        command = python(project, "review", "preview")
+        command = start(project, "review", "preview")
         with project.connect() as other:
             wait_until_blocked(other)
         assert interrupt(command)[:-1] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Database
-from loads import fetch, on_one_version, write
+from loads import fetch, write
 
 from loader.connect import PROJECT
 
@@ -50,14 +50,12 @@ def follow_the_page(copy: Path) -> None:
     providers.write_text("\n".join([header, *lines]) + "\n")
 
 
-@on_one_version
-def test_a_labeller_is_added_as_the_page_says(database: Database, copy: Path) -> None:
+def test_a_labeller_is_added_as_the_page_says(own_project: Database, copy: Path) -> None:
     follow_the_page(copy)
     assert not list(PROJECT.rglob("*acme*.sql"))
     (document,) = re.findall(r'^`(\{"image_uuid".*\})`\.$', STEPS, re.MULTILINE)
     write(copy / "acme.jsonl", document.encode())
-    with database.connect() as connection:
-        connection.execute((PROJECT / "trial" / "catalog.sql").read_bytes())
+    with own_project.connect() as connection:
         connection.execute(
             "insert into catalog.image (identifier, provider, tags)"
             " values ('00000000-0000-4000-8000-000000000001', 'flickr', '[]')"
@@ -66,11 +64,13 @@ def test_a_labeller_is_added_as_the_page_says(database: Database, copy: Path) ->
         # The tests of the data are of an image; what they find is looked at below.
         program, *arguments = line.replace(" unit_test", "s unit_test test").split()
         if Path(program).name == "dbt":
-            database.build(*arguments, folder=copy)
-            continue
-        command = Path(sys.executable).with_name(Path(program).name)
-        done = database.run(command, *arguments, folder=copy)
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert fetch(database, PUBLISHED) == [("Dog", "0.95")]
-    done = database.run(sys.executable, "-m", "review", "check", folder=copy)
+            own_project.build(*arguments, folder=copy)
+        else:
+            command(own_project, copy, *arguments)
+    assert fetch(own_project, PUBLISHED) == [("Dog", "0.95")]
+    command(own_project, copy, "-m", "review", "check")
+
+
+def command(database: Database, copy: Path, *arguments: str) -> None:
+    done = database.run(sys.executable, *arguments, folder=copy)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,68 +1,82 @@
 """`make run` as a newcomer sees it, on a server of the user's own."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import LiteralString
 
 import pytest
-from conftest import Database
-from loads import on_one_version
-from psycopg import sql
+from click.testing import Result
+from conftest import DBT, Database
+from loads import fetch, write
 
 from loader.connect import OWN_SERVER, PROJECT
+from trial import run
+from trial.cli import main
 from trial.environment import dbt_environment
-from trial.sample import write_sample
-from trial.server import Server
 
-
-@pytest.fixture(scope="session")
-def target(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where dbt finds what it has parsed: the first run on a server takes 5 s more."""
-    del server
-    return tmp_path_factory.mktemp("target")
+IMAGE = b"00000000-0000-4000-8000-000000000001"
+ONE_MORE = b'{"image_uuid": "%s", "response": {"Labels": []}}' % IMAGE
+OF_SAMPLE = "Loaded by label-refinery from sample/catalog.csv (1:abc)"
 
 
 @pytest.fixture
-def user(
-    database: Database, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Database:
-    monkeypatch.setenv("DBT_TARGET_PATH", str(target))
-    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path))
-    # As most users have it.
-    without_port = {name: value for name, value in database.environment.items() if name != "PGPORT"}
-    monkeypatch.setattr(Database, "environment", without_port)
-    return database
+def user(own_few: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A user whose database holds 300 images, and who names no port, as most do not."""
+    few = {name: value for name, value in own_few.environment.items() if name != "PGPORT"}
+    monkeypatch.setattr(Database, "environment", few)
+    return own_few
 
 
-def run(user: Database, labels: str = "", catalog: str | Path = "") -> tuple[int, str, str]:
-    done = user.run(sys.executable, "-m", "trial", "run", "--labels", labels, "--catalog", catalog)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+def let_dbt(
+    user: Database, monkeypatch: pytest.MonkeyPatch, instead: str = "", **environment: str
+) -> None:
+    """Let dbt do in this process what it is told to, or something instead."""
+
+    def program(path: str | Path, *arguments: str) -> int:
+        done = user.dbt(*(instead.split() or arguments)) if path == DBT else None
+        run.log.info("%s", done.stdout if done else "")
+        return done.returncode if done else 0
+
+    monkeypatch.setattr(Database, "environment", user.environment | environment)
+    monkeypatch.setattr(run, "run_program", program)
 
 
-@on_one_version
-def test_own_files_twice(user: Database, tmp_path: Path) -> None:
-    catalog, labels = write_sample(tmp_path / "own files", images=300, labelled=200)
-    status, summary, steps = run(user, f"'{labels}'", catalog)
-    assert status == 0, steps
-    assert len(summary.splitlines()) <= 25
-    counts = {
-        words: int(number.replace(",", ""))
-        for number, words in re.findall(r"^ *([\d,]+)  (.*)$", summary, re.MULTILINE)
-    }
-    decided = sum(n for words, n in counts.items() if words.startswith(("published", "withheld")))
-    assert decided == counts["tags of theirs, each decided on: tag_decisions"] > 1000
-    assert counts["images in the catalog: catalog_images"] == 300
-    assert counts["lines loaded; 2 rejected, 0 of another shape"] == 201
-    assert "Nothing has changed" not in summary
-    assert "Labels that await review, with images that would show them: " in steps
+def make_run(user: Database, labels: str = "", catalog: str | Path = "") -> Result:
+    return user.invoke(main, "run", "--labels", labels, "--catalog", catalog)
 
-    status, again, steps = run(user, f"'{labels}'", catalog)
-    assert status == 0
-    assert steps.count("loaded before, nothing to do") == 2
-    assert again.replace("\nNothing has changed since the last run.\n", "", 1) == summary != again
+
+def counts(summary: str) -> dict[str, int]:
+    lines = re.findall(r"^ *([\d,]+)  (.*)$", summary, re.MULTILINE)
+    return {words: int(number.replace(",", "")) for number, words in lines}
+
+
+def test_own_files_twice(
+    user: Database, built_few: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = write(tmp_path / "more labels.jsonl", ONE_MORE)
+    labels = f"{built_few.folder}/labels.jsonl '{more}'"
+    catalog = built_few.folder / "catalog.csv"
+    let_dbt(user, monkeypatch, "run --select config.materialized:label_store")
+    first = make_run(user, labels, catalog)
+    assert first.exit_code == 0, first.stderr
+    assert first.stderr.count("loaded before, nothing to do") == 2
+    assert len(first.stdout.splitlines()) <= 25
+    assert "Nothing has changed" not in first.stdout
+    found = counts(first.stdout)
+    decided = sum(n for words, n in found.items() if words.startswith(("published", "withheld")))
+    assert decided == found["tags of theirs, each decided on: tag_decisions"] > 1000
+    assert found["images in the catalog: catalog_images"] == 300
+    assert found["lines loaded; 2 rejected, 0 of another shape"] == 202
+
+    let_dbt(user, monkeypatch, DBT_RESOURCE_TYPES="snapshot")  # or it would build for a minute
+    again = make_run(user, labels, catalog)
+    assert again.exit_code == 0, again.output
+    assert again.stderr.count("loaded before, nothing to do") == 3
+    assert again.stdout.count("\nNothing has changed since the last run.\n") == 1
+    assert counts(again.stdout) == found
+    beginnings = ("▸ Loading", "▸ Building", "         202  lines", "Next: ")
+    places = [again.output.index(beginning) for beginning in beginnings]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize(
@@ -70,95 +84,60 @@ def test_own_files_twice(user: Database, tmp_path: Path) -> None:
     [
         ("missing.jsonl", "", "missing.jsonl does not exist"),
         ("README.md", "", "add CATALOG=… to load one"),
-        ("", "README.md", "name ends in .csv or .tsv"),
         ("'unclosed", "", "No closing quotation"),
+        ("", "README.md", "name ends in .csv or .tsv"),
+        ("", "catolog.csv", "catolog.csv does not exist"),
     ],
 )
-def test_files_that_do_not_do_stop_it_at_once(
-    user: Database, labels: str, catalog: str, words: str
+def test_files_that_do_not_do_stop_it_before_anything_is_put_away(
+    database: Database, labels: str, catalog: str, words: str
 ) -> None:
-    status, summary, steps = run(user, labels, catalog)
-    assert (status, summary) == (1, "")
-    assert words in steps.splitlines()[-1]
+    if catalog:
+        with database.connect() as connection:
+            connection.execute((PROJECT / "trial" / "catalog.sql").read_bytes())
+            connection.execute(f"comment on table catalog.image is '{OF_SAMPLE}'")
+    done = make_run(database, labels, catalog)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert words in done.stderr.splitlines()[-1]
 
 
-def test_a_catalog_file_is_looked_at_before_the_sample_is_put_away(user: Database) -> None:
+def change_own_table(user: Database, change: LiteralString) -> None:
+    """Make the catalog's table the user's own, which no file was loaded into, and change it."""
     with user.connect() as connection:
-        connection.execute("create schema catalog; create table catalog.image (identifier uuid)")
-        connection.execute(
-            "comment on table catalog.image is"
-            " 'Loaded by label-refinery from sample/catalog.csv (1:abc)'"
-        )
-    status, _, steps = run(user, catalog="catolog.csv")
-    assert status == 1
-    assert "catolog.csv does not exist" in steps.splitlines()[-1]
+        connection.execute("comment on table catalog.image is null")
+        connection.execute(change)
 
 
-def own_table(user: Database, columns: LiteralString, images: int = 1) -> None:
-    query = sql.SQL("create table catalog.image as select {} from generate_series(1, {})")
-    with user.connect() as connection:
-        connection.execute("create schema catalog")
-        connection.execute(query.format(sql.SQL(columns), images))
+def test_a_table_is_used_with_its_own_columns(
+    user: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_own_table(user, 'alter table catalog.image add "Stars given" integer default 5')
+    let_dbt(user, monkeypatch, "run --select stg_catalog__images catalog_images published_images")
+    done = make_run(user)
+    assert done.exit_code == 0, done.stderr
+    assert "running on what the database holds" in done.stderr
+    stars = 'select "Stars given", count(*) from refinery.published_images group by 1'
+    assert fetch(user, stars) == [(5, 300)]
 
 
-@on_one_version
-def test_a_catalog_table_without_tags_is_named(user: Database) -> None:
-    own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider")
-    status, _, steps = run(user)
-    assert status == 1
-    assert "needs a column tags of type jsonb; it has none" in " ".join(steps.split())
+def test_a_table_without_tags_is_named(user: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_own_table(user, "alter table catalog.image drop column tags cascade")
+    let_dbt(user, monkeypatch, "run --select stg_catalog__images")
+    done = make_run(user)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "needs a column tags of type jsonb; it has none" in " ".join(done.stderr.split())
+    assert done.stderr.splitlines()[-1].startswith("Error: dbt did not finish;")
 
 
-def test_the_users_own_table_is_used_with_its_own_columns(user: Database) -> None:
-    own_table(
-        user,
-        """
-        gen_random_uuid() as identifier, 'flickr' as provider, 5 as "Stars given",
-        '[{"name": "cat", "provider": "flickr"}]'::jsonb as tags
-        """,
-    )
-    status, summary, steps = run(user)
-    assert status == 0, steps
-    assert "running on what the database holds" in steps
-    assert "1  published: published_images" in summary
-    with user.connect() as connection:
-        (row,) = connection.execute("select * from refinery.published_images").fetchall()
-    assert row[1:] == ("flickr", 5, [{"name": "cat", "provider": "flickr"}], [])
-
-
-@on_one_version
-def test_lines_appear_in_order_and_dbt_by_itself_parses_nothing_anew(
-    user: Database, tmp_path: Path
+@pytest.mark.parametrize("own", [{}, {"PGHOST": "/tmp", "PGUSER": "me", "PGDATABASE": "pics"}])  # noqa: S108 - no file
+def test_dbt_is_told_nothing_that_it_does_not_find_by_itself(
+    own: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards: dbt parses all again, for 5 s, where an environment variable is another."""
-    own_table(user, "gen_random_uuid() as identifier, 'flickr' as provider, '[]'::jsonb as tags")
-    done = subprocess.run(
-        [sys.executable, "-m", "trial", "run"],
-        cwd=PROJECT,
-        env=user.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=True,
-    )
-    beginnings = ("6 files", "No files", "▸ Loading", "▸ Building", "           0  lines", "Next: ")
-    places = [done.stdout.index(beginning) for beginning in beginnings]
-    assert places == sorted(places)
-    (tmp_path / "dbt.log").unlink()
-    assert user.run(Path(sys.executable).with_name("dbt"), "seed").returncode == 0
-    assert "no changes found, skipping parsing" in (tmp_path / "dbt.log").read_text()
-
-
-def test_dbt_is_told_nothing_of_the_embedded_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in OWN_SERVER:
+    for name in (*OWN_SERVER, "PGPORT"):
         monkeypatch.delenv(name, raising=False)
-    assert dbt_environment() == {}
-
-
-@on_one_version
-def test_an_image_that_is_there_twice_is_an_error(user: Database) -> None:
-    image = "'7d0b0a3c-6b3a-4f6e-9d2b-0a4b8f6c1e01'::uuid as identifier, 'flickr' as provider"
-    own_table(user, image + ", '[]'::jsonb as tags", images=2)
-    status, _, steps = run(user)
-    assert status == 1
-    assert "unique_stg_catalog__images_identifier" in steps
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    profile = (PROJECT / "profiles.yml").read_text()
+    told = {name: value for name, value in dbt_environment().items() if f"'{name}'" in profile}
+    assert told == own

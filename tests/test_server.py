@@ -3,16 +3,14 @@
 import io
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import chdir, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -20,78 +18,97 @@ from click.testing import CliRunner
 from conftest import BINARIES
 from loads import wait_for
 
-from loader.connect import OWN_SERVER, PROJECT, connect, owner_of
+from benchmarks.refreshes import copy_project
+from loader.connect import OWN_SERVER, PROJECT, owner_of
 from loader.errors import UserError
 from trial.cli import main
 from trial.server import MARK, Server, find_binaries
 
+PID = "$(head -n 1 data/postmaster.pid)"
+STOP = f"kill -INT {PID}; while [ -e data/postmaster.pid ]; do sleep 0.1; done;"
+NO_SETTINGS = rf'{STOP} sed -i "\|^{MARK}|,\$d" data/postgresql.conf'
+# What becomes of one, as a shell does it in its home.
+MISHAPS = {
+    "killed": f"kill -9 {PID}",  # as the kernel does when memory is short; its processes linger
+    "socket swept away": "rm -r socket",
+    "pid file empty": f"{STOP} >data/postmaster.pid",
+    "pid file without a number": f"{STOP} echo no number >data/postmaster.pid",
+    # As after a reboot: this process would be interrupted instead.
+    "pid file of another process": f"{STOP} printf '%s\\n' $PPID / >data/postmaster.pid",
+    "without our settings": NO_SETTINGS,
+    "without our settings, never run": f"{NO_SETTINGS}; rm data/postmaster.opts",
+}
+
 
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """One that has yet to be made."""
+    monkeypatch.chdir(tmp_path)  # as each command is run in its project's folder
+    server = Server(tmp_path / "home")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # A path longer than a socket's may be, in a folder that only its owner can enter.
-    folder = tmp_path / ("long" * 30)
+    folder = tmp_path_factory.mktemp("server") / ("long" * 30)
     folder.mkdir(mode=0o700)
-    monkeypatch.chdir(folder)  # as each command is run in its project's folder
     server = Server(folder / "home")
     yield server
     server.remove()
 
 
-def test_start_and_stop_can_be_repeated(fresh: Server) -> None:
-    assert not fresh.is_up()
-    for started in (True, False):
-        assert fresh.start() is started
-        assert fresh.is_up()
-    with psycopg.connect(**fresh.parameters()) as connection:
-        connection.execute("create table kept (is_there boolean)")
+@pytest.fixture
+def running(made: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """One that runs, with a database that is `mine`; a test leaves it so that it starts again."""
+    monkeypatch.chdir(made.home.parent)
+    made.start()
+    if "mine" not in databases(made):
+        administer(made, "create database mine")
+    return made
+
+
+def administer(server: Server, statement: LiteralString) -> list[tuple[Any, ...]]:
+    with psycopg.connect(**server.parameters(), autocommit=True) as connection:
+        done = connection.execute(statement)
+        return done.fetchall() if done.description else []
+
+
+def databases(server: Server) -> set[str]:
+    return {name for (name,) in administer(server, "select datname from pg_database")}
+
+
+def let_happen(server: Server, mishap: str) -> None:
+    subprocess.run(["/bin/sh", "-c", mishap], cwd=server.home, check=True)
+
+
+def test_start_and_stop_can_be_repeated(running: Server) -> None:
     for stopped in (True, False):
-        assert fresh.stop() is stopped
-        assert not fresh.is_up()
-    fresh.start()
-    with psycopg.connect(**fresh.parameters()) as connection:
-        assert connection.execute("select count(*) from kept").fetchone() == (0,)
+        assert running.stop() is stopped
+        assert not running.is_up()
+    for started in (True, False):
+        assert running.start() is started
+        assert running.is_up()
 
 
-def test_it_listens_on_no_port_and_lets_nobody_else_in(fresh: Server) -> None:
-    fresh.start()
-    socket = Path(fresh.parameters()["host"])
-    assert socket.stat().st_mode & 0o077 == 0
-    with psycopg.connect(**fresh.parameters()) as connection:
-        assert connection.execute("show listen_addresses").fetchone() == ("",)
+@pytest.mark.parametrize("mishap", MISHAPS)
+def test_it_starts_whatever_has_become_of_it_and_lets_nobody_in_but_its_user(
+    running: Server, mishap: str
+) -> None:
+    let_happen(running, MISHAPS[mishap])
+    assert running.start()
+    assert running.is_up()
+    assert administer(running, "show listen_addresses") == [("",)]
+    assert Path(running.parameters()["host"]).stat().st_mode & 0o077 == 0
+    assert ("mine" in databases(running)) is not mishap.endswith("never run")
 
 
-def test_it_starts_after_it_was_killed(fresh: Server) -> None:
-    fresh.start()
-    kill(fresh)
-    fresh.start()
-    assert fresh.is_up()
-
-
-def pid_of(server: Server) -> str:
-    return (server.data / "postmaster.pid").read_text().split()[0]
-
-
-def kill(server: Server) -> None:
-    """Kill a server as the kernel does when memory is short; its processes linger."""
-    os.kill(int(pid_of(server)), signal.SIGKILL)
-
-
-def test_it_starts_after_the_socket_folder_was_swept_away(fresh: Server) -> None:
-    fresh.start()
-    fresh.stop()
-    Path(fresh.parameters()["host"]).rmdir()
-    fresh.start()
-    assert fresh.is_up()
-
-
-def test_a_data_folder_of_another_version_is_left_alone(fresh: Server) -> None:
-    fresh.start()
-    fresh.stop()
-    other = BINARIES[15]
-    if other is None or not other.exists():
-        pytest.skip(f"Postgres 15 is not installed in {other}")
+@pytest.mark.skipif(not Path(str(BINARIES[15])).exists(), reason="Postgres 15 is not installed")
+def test_a_data_folder_of_another_version_is_left_alone(running: Server) -> None:
+    running.stop()
     with pytest.raises(UserError, match=r"made by Postgres 18, the program is 15"):
-        Server(fresh.home, other).start()
+        Server(running.home, BINARIES[15]).start()
 
 
 def copy_of(server: Server) -> Server:
@@ -101,80 +118,60 @@ def copy_of(server: Server) -> Server:
     return Server(copy)
 
 
-def databases(server: Server) -> set[str]:
-    with psycopg.connect(**server.parameters()) as connection:
-        return {name for (name,) in connection.execute("select datname from pg_database")}
-
-
-def administer(server: Server, statement: LiteralString) -> None:
-    with psycopg.connect(**server.parameters(), autocommit=True) as connection:
-        connection.execute(statement)
-
-
-def test_a_copy_of_one_that_runs_is_none(fresh: Server) -> None:
-    fresh.start()
-    administer(fresh, "create database original")
-    copy = copy_of(fresh)
+@pytest.mark.parametrize("runs", [True, False], ids=["running", "stopped"])
+def test_a_copy_has_data_of_its_own(running: Server, runs: bool) -> None:
+    if not runs:
+        running.stop()
+    copy = copy_of(running)
     try:
         assert not copy.is_up()
         assert copy.stop() is False
-        if os.geteuid() == 0:
-            copy.start()  # a server of its own
-            assert "original" not in databases(copy)
-        else:
+        if runs and os.geteuid() != 0:
             with pytest.raises(UserError, match="may be torn"):
                 copy.start()
+        else:
+            copy.start()
+            administer(copy, "create database copied")
+        assert running.start() is not runs
+        assert "copied" not in databases(running)
     finally:
         copy.remove()
-    assert fresh.is_up()
-    assert "original" in databases(fresh)
     assert not copy.home.exists()
-
-
-def test_a_copy_of_one_that_was_stopped_has_its_own_data(fresh: Server) -> None:
-    fresh.start()
-    fresh.stop()
-    copy = copy_of(fresh)
-    try:
-        copy.start()
-        administer(copy, "create database copied")
-        assert not fresh.is_up()
-        assert fresh.start()
-        assert fresh.data != copy.data
-        assert "copied" not in databases(fresh)
-        assert "copied" in databases(copy)
-    finally:
-        copy.remove()
-    assert fresh.is_up()
+    assert "mine" in databases(running)
 
 
 @pytest.mark.parametrize("runs", [True, False], ids=["running", "killed"])
-def test_a_moved_one_is_still_itself(fresh: Server, runs: bool) -> None:
-    fresh.start()
-    administer(fresh, "create database mine")
+def test_a_moved_one_is_still_itself(running: Server, runs: bool) -> None:
     if not runs:
-        kill(fresh)
-    moved = Server(fresh.home.rename(fresh.home.with_name("moved")))
-    assert moved.start() is not runs
-    assert "mine" in databases(moved)
-    assert owner_of(moved.home) == moved.home  # or the loader would refuse it from here on
-    moved.remove()
-    assert not fresh.is_up()
+        let_happen(running, MISHAPS["killed"])
+    moved = Server(running.home.rename(running.home.with_name("moved")))
+    try:
+        assert moved.start() is not runs
+        assert "mine" in databases(moved)
+        assert owner_of(moved.home) == moved.home  # or the loader would refuse it from here on
+        assert not running.is_up()
+    finally:
+        moved.home.rename(running.home)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's home is a link")
-def test_a_copy_of_what_0_2_made_is_none(fresh: Server) -> None:
-    fresh.start()
-    (fresh.home / "owner").unlink()  # 0.2 wrote none
-    copy = copy_of(fresh)
-    assert not copy.is_up()
-    assert copy.stop() is False
-    for refused in (copy.start, copy.remove):
-        with pytest.raises(UserError, match=r"is it a copy\? If so, delete the link"):
-            refused()
-    assert fresh.is_up()
-    assert fresh.start() is False
-    assert owner_of(fresh.home) == fresh.home
+def test_what_0_2_made_goes_on_and_a_copy_of_it_is_none(running: Server, tmp_path: Path) -> None:
+    """Of its home no file names the owner; its socket lay elsewhere, where a link led."""
+    running.stop()
+    (running.home / "socket").rmdir()
+    (tmp_path / "sockets").mkdir()
+    (running.home / "socket").symlink_to(tmp_path / "sockets")
+    (running.home / "owner").unlink(missing_ok=True)
+    (running.data / "PG_VERSION").touch()  # it is newer than the link
+    if running.home.is_symlink():
+        copy = copy_of(running)
+        for refused in (copy.start, copy.remove):
+            with pytest.raises(UserError, match=r"is it a copy\? If so, delete the link"):
+                refused()
+        copy.home.unlink()
+    running.start()
+    assert "mine" in databases(running)
+    assert not (tmp_path / "sockets").exists()
+    assert owner_of(running.home) == running.home
 
 
 def test_one_that_runs_elsewhere_is_left_alone(
@@ -196,172 +193,82 @@ def test_one_that_runs_elsewhere_is_left_alone(
     assert seen_from_here.remove()
 
 
-def test_another_server_with_the_pid_of_one_that_is_gone_is_not_stopped(fresh: Server) -> None:
-    fresh.start()
-    other = Server(fresh.home.with_name("other"))
-    other.start()
-    pid_file = fresh.data / "postmaster.pid"
-    words = pid_file.read_text()
-    fresh.stop()
-    # As after a reboot, where they are numbered anew.
-    pid_file.write_text("\n".join([pid_of(other), *words.splitlines()[1:]]))
-    try:
-        assert fresh.stop() is False
-        assert fresh.start()
-        assert other.is_up()
-    finally:
-        other.remove()
-
-
-def test_what_0_2_made_goes_on(fresh: Server, tmp_path: Path) -> None:
-    """Its socket lay in a folder of its own, to which a link led."""
-    fresh.start()
-    administer(fresh, "create database mine")
-    fresh.stop()
-    (fresh.home / "owner").unlink(missing_ok=True)
-    (fresh.home / "socket").rmdir()
-    (tmp_path / "sockets").mkdir()
-    (fresh.home / "socket").symlink_to(tmp_path / "sockets")
-    fresh.start()
-    assert "mine" in databases(fresh)
-    assert not (tmp_path / "sockets").exists()
-
-
-def test_it_is_complete_or_made_anew_when_killed_on_the_way(fresh: Server) -> None:
+# What is there when it is killed, and whether its `initdb` and its server live on.
+@pytest.mark.parametrize(
+    ("there", "alone"), [("data.unfinished*/*", True), ("data/postmaster.pid", False)]
+)
+def test_it_is_complete_or_made_anew_when_killed_on_the_way(
+    fresh: Server, there: str, alone: bool
+) -> None:
     """Guards: a half-made one would listen on a port, and let everybody in."""
     program = "import sys; from pathlib import Path; from trial.server import Server; "
-    program += "Server(Path(sys.argv[1])).start()"
-    for seconds in (0.5, 1.5):
-        starting = subprocess.Popen(
-            [sys.executable, "-c", program, fresh.home], start_new_session=True, cwd=PROJECT
-        )
-        time.sleep(seconds)
-        os.killpg(starting.pid, signal.SIGKILL)
-        starting.wait()
-        again = Server(fresh.home)
-        again.start()
-        with psycopg.connect(**again.parameters()) as connection:
-            assert connection.execute("show listen_addresses").fetchone() == ("",)
-        again.remove()
-
-
-def test_an_initdb_that_outlived_its_parent_is_not_in_the_way(fresh: Server) -> None:
-    program = "import sys; from pathlib import Path; from trial.server import Server; "
-    program += "Server(Path(sys.argv[1])).start()"
-    starting = subprocess.Popen([sys.executable, "-c", program, fresh.home], cwd=PROJECT)
-    wait_for(lambda: fresh.home.exists() and any(fresh.home.glob("data.unfinished*/*")))
-    starting.kill()
+    command = [sys.executable, "-c", f"{program} Server(Path(sys.argv[1])).start()", fresh.home]
+    starting = subprocess.Popen(command, start_new_session=True, cwd=PROJECT)
+    wait_for(lambda: fresh.home.exists() and any(fresh.home.glob(there)))
+    (os.kill if alone else os.killpg)(starting.pid, signal.SIGKILL)
     starting.wait()
     fresh.start()
-    assert fresh.is_up()
+    assert administer(fresh, "show listen_addresses") == [("",)]
 
 
-def test_root_may_have_a_strict_umask(fresh: Server) -> None:
-    strict = os.umask(0o077)
-    try:
-        fresh.start()
-        assert os.umask(0o077) == 0o077
-    finally:
-        os.umask(strict)
-    administer(fresh, "select pg_read_file('../owner', true)")  # which dbt asks for
-
-
-@pytest.mark.parametrize("ran", [True, False], ids=["ran", "never ran"])
-def test_a_data_folder_without_our_settings_gets_them(fresh: Server, ran: bool) -> None:
-    fresh.start()
-    administer(fresh, "create database mine")
-    fresh.stop()
-    settings = fresh.data / "postgresql.conf"
-    settings.write_text(settings.read_text().partition(MARK)[0])
-    if not ran:
-        (fresh.data / "postmaster.opts").unlink()
-    fresh.start()
-    with psycopg.connect(**fresh.parameters()) as connection:
-        assert connection.execute("show listen_addresses").fetchone() == ("",)
-    assert ("mine" in databases(fresh)) is ran
-
-
-def test_a_damaged_pid_file_is_mended(fresh: Server) -> None:
-    fresh.start()
-    for text in ("", "no number\n", "1\n/\n"):
-        fresh.stop()
-        (fresh.data / "postmaster.pid").write_text(text)
-        fresh.start()
-        assert fresh.is_up()
-
-
-def test_it_can_be_reached_again_after_its_socket_was_swept_away(fresh: Server) -> None:
-    fresh.start()
-    shutil.rmtree(fresh.home / "socket")
-    assert not fresh.is_up()
-    fresh.start()
-    assert fresh.is_up()
-
-
-def test_two_may_start_it_at_once(fresh: Server) -> None:
+def test_two_may_start_it_at_once(running: Server) -> None:
     with ThreadPoolExecutor() as pool:
-        for begin in (lambda: None, lambda: kill(fresh)):
-            begin()
-            started = pool.map(Server.start, (fresh, Server(fresh.home)))
+        for end in (running.stop, lambda: let_happen(running, MISHAPS["killed"])):
+            end()
+            started = pool.map(Server.start, (running, Server(running.home)))
             assert sorted(started) == [False, True]
-    assert fresh.is_up()
+    assert running.is_up()
 
 
-def test_a_path_that_postgres_cannot_cope_with_is_refused(fresh: Server, tmp_path: Path) -> None:
-    odd = tmp_path / 'with "quotes" and $dollars'
-    odd.symlink_to(find_binaries())
-    with pytest.raises(UserError, match="move the project"):
-        Server(fresh.home, odd).start()
-
-
-def test_a_host_that_is_unknown_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PGSERVICE", raising=False)
-    monkeypatch.setenv("PGHOST", "nowhere.invalid")
-    with pytest.raises(UserError, match=r"failed to resolve host 'nowhere\.invalid'"), connect():
-        pass
-
-
-def test_binaries_that_are_not_there_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POSTGRES_BINDIR", "/nowhere")
-    with pytest.raises(UserError, match="POSTGRES_BINDIR=/nowhere"):
-        find_binaries()
-
-
-def test_with_an_own_server_no_other_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PGHOST", "/nowhere")
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PGHOST", "/nowhere", "that server is used instead"),
+        ("POSTGRES_BINDIR", "/nowhere", "POSTGRES_BINDIR=/nowhere holds no initdb"),
+        ("POSTGRES_BINDIR", '"quotes" and $dollars', "move the project"),
+    ],
+)
+def test_what_it_cannot_use_is_named(
+    fresh: Server, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    Path('"quotes" and $dollars').symlink_to(find_binaries())
+    monkeypatch.setattr(Server, "of_project", lambda: fresh)
+    monkeypatch.setenv(name, value)
     done = CliRunner().invoke(main, ["server", "start"])
-    assert done.exit_code == 1
-    assert "that server is used instead" in done.stderr
+    assert (done.exit_code, words in done.stderr) == (1, True)
 
 
-def test_dbt_leaves_the_server_of_another_project_alone(
+def test_dbt_seeds_a_copy_of_the_project_but_not_on_the_server_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dbt.cli.main import dbtRunner  # takes 2 s, and the other tests do without
 
     copy = tmp_path / "project"
-    left_out = shutil.ignore_patterns(".*", "target", "logs", "sample", "data")
-    shutil.copytree(PROJECT, copy, ignore=left_out)
+    copy_project(copy)
+    (tmp_path / "link").symlink_to(copy)
     for name in OWN_SERVER:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(copy)
+    parsed = dbtRunner().invoke(["--quiet", "parse", "--log-level-file", "none"])
+    assert parsed.success, parsed.exception
     server = Server(copy / ".postgres")
-    server.start()
+    umask = os.umask(0o077)  # a strict one: dbt asks whose the server is, and may read that
     try:
+        server.start()
+        assert os.umask(0o077) == 0o077
         # However its folder is named, it is its own.
-        (tmp_path / "link").symlink_to(copy)
-        for folder, status in ((".", 0), (tmp_path / "link", 0), (copy, 1)):
-            if status:
+        for folder, is_own in ((tmp_path / "link", True), (copy, False)):
+            if not is_own:
                 (server.home / "owner").write_text("/original/.postgres")
             command = ["seed", "--select", "sensitive_labels", "--project-dir", str(folder)]
             said = io.StringIO()
-            with chdir(copy), redirect_stdout(said):
-                done = dbtRunner().invoke([*command, "--log-level-file", "none"])
-            words = said.getvalue()
-            assert ("belongs to /original/.postgres" in words) is bool(status), words
-            assert done.success is not bool(status), words
+            with redirect_stdout(said):
+                done = dbtRunner(parsed.result).invoke([*command, "--log-level-file", "none"])
+            assert done.success is is_own, said.getvalue()
+            assert ("belongs to /original/.postgres" in said.getvalue()) is not is_own
     finally:
+        os.umask(umask)
         (server.home / "owner").unlink(missing_ok=True)
-        server.stop()
         server.remove()
 
 
@@ -370,40 +277,33 @@ def test_dbt_says_how_to_start_one_that_is_down(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     profile = (PROJECT / "profiles.yml").read_text()
-    default = re.search(r"env_var\('PGHOST', '(/.*?)'\)", profile)
-    assert default
+    (default,) = re.findall(r"env_var\('PGHOST', '(/.*?)'\)", profile)
     with pytest.raises(psycopg.OperationalError, match="python -m trial server start"):
-        psycopg.connect(host=default[1], port=5432)
+        psycopg.connect(host=default, port=5432)
 
 
-def test_env_of_a_service_without_a_host_is_where_libpq_looks(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+# Without a host dbt would go to the embedded server instead.
+SERVICES = {
+    "user=me": {"PGHOST=/", "PGUSER=me\n"},
+    "host=db.example.org\nuser=it's me\npassword=secret\ndbname=pics": {
+        *("PGHOST=db.example.org\n", "PGUSER='it'\"'\"'s me'\n", "PGDATABASE=pics\n")
+    },
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_env_resolves_a_service(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, service: str
 ) -> None:
-    services = tmp_path / "services.conf"
-    services.write_text("[local]\nuser=me\n")
-    for name in ("PGHOST", "PGHOSTADDR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PGSERVICEFILE", str(services))
-    monkeypatch.setenv("PGSERVICE", "local")
-    done = CliRunner().invoke(main, ["server", "env"])
-    assert done.exit_code == 0
-    # Without it dbt would go to the embedded server instead.
-    assert re.search("^export PGHOST=/", done.stdout, re.MULTILINE)
-
-
-def test_env_resolves_a_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    services = tmp_path / "services.conf"
-    services.write_text("[mine]\nhost=db.example.org\nuser=it's me\npassword=secret\ndbname=pics\n")
+    (tmp_path / "services.conf").write_text(f"[mine]\n{service}\n")
     for name in ("PGHOST", "PGHOSTADDR", "PGUSER", "PGDATABASE", "PGPORT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services.conf"))
     monkeypatch.setenv("PGSERVICE", "mine")
     monkeypatch.setenv("PGPASSWORD", "secret too")
     done = CliRunner().invoke(main, ["server", "env"])
     assert done.exit_code == 0
-    assert "export PGHOST=db.example.org" in done.stdout
-    assert """export PGUSER='it'"'"'s me'""" in done.stdout
-    assert "export PGDATABASE=pics" in done.stdout
+    assert {words for words in SERVICES[service] if f"export {words}" not in done.stdout} == set()
     assert "secret" not in done.output
 
 
