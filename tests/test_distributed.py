@@ -156,7 +156,13 @@ def few(empty: Cluster) -> Cluster:
     return empty
 
 
-own_few = own_project = few
+own_few = few
+
+
+@pytest.fixture
+def own_project(loaded: Cluster) -> Cluster:
+    loaded.build("build", *WITHOUT_TESTS)
+    return loaded
 
 
 def test_all_of_dbts_tests_hold(cluster: Cluster) -> None:

